@@ -1,0 +1,47 @@
+//! What opening and explicit calls may answer. Prefetching itself never fails a read.
+
+use std::io;
+
+/// Why an explicit call was refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The options contradict each other or name something unknown.
+    #[error("{what}")]
+    Configuration {
+        /// What is wrong, in words.
+        what: String,
+    },
+    /// This kernel, file system or user cannot do it.
+    #[error("{what} is not supported here: {needs}")]
+    Unsupported {
+        /// What was asked for.
+        what: &'static str,
+        /// What it would need.
+        needs: &'static str,
+    },
+    /// A system call failed.
+    #[error("{call} failed: {source}")]
+    Syscall {
+        /// Which call.
+        call: &'static str,
+        /// With what error.
+        source: io::Error,
+    },
+}
+
+impl Error {
+    pub(crate) fn configuration(what: String) -> Error {
+        Error::Configuration { what }
+    }
+}
+
+impl From<Error> for io::Error {
+    fn from(error: Error) -> io::Error {
+        match error {
+            Error::Configuration { .. } => io::Error::new(io::ErrorKind::InvalidInput, error),
+            Error::Unsupported { .. } => io::Error::new(io::ErrorKind::Unsupported, error),
+            Error::Syscall { source, .. } => source,
+        }
+    }
+}

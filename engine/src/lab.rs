@@ -1,0 +1,48 @@
+//! Safe wrappers that the simulator, the benches and the command line need and may not write
+//! themselves, because they forbid unsafe code. Not part of the public API: no promise is made.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+
+pub use crate::sys::{CacheView, Usage, UsageOf, usage};
+use crate::{Mmap, MmapOptions};
+
+/// How the peers map a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// memmap2 as it comes.
+    Plain,
+    /// With MADV_SEQUENTIAL.
+    Sequential,
+    /// With MADV_WILLNEED on all of it.
+    WillNeed,
+    /// With MAP_POPULATE.
+    Populate,
+    /// With MADV_RANDOM.
+    Random,
+}
+
+/// Maps a file that the laboratory made and nobody changes.
+///
+/// # Errors
+/// Those of memmap2.
+pub fn map_file(file: &File, options: &MmapOptions) -> io::Result<Mmap> {
+    crate::sys::lab_map(file, options)
+}
+
+/// Maps such a file through plain memmap2.
+///
+/// # Errors
+/// Those of memmap2.
+pub fn map_peer(file: &File, peer: Peer) -> io::Result<memmap2::Mmap> {
+    crate::sys::lab_map_peer(file, peer)
+}
+
+/// How much of `file` the page cache holds. Source: cachestat(2), Linux 6.5.
+///
+/// # Errors
+/// EPERM when the caller neither owns nor may write the file; ENOSYS on older kernels.
+pub fn cached(file: &File) -> io::Result<CacheView> {
+    crate::sys::cache_view(file.as_raw_fd(), 0, 0)
+}

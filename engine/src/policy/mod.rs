@@ -1,0 +1,192 @@
+//! What comes next: pure state machines that turn touches into a plan.
+//!
+//! A policy makes no system call, has no clock and no thread. The engine drives it with the faults
+//! of a real program, the simulator with modelled ones: what is compared is what is shipped.
+
+mod fixed;
+mod map_ahead;
+mod off;
+mod plan;
+mod ramp;
+
+pub use fixed::Fixed;
+pub use map_ahead::MapAhead;
+pub use off::Off;
+pub use plan::{Plan, Window};
+pub use ramp::Ramp;
+
+use crate::page::{ByteLen, Nanos, PageCount, PageIndex, PageRange, PageSize};
+
+/// What a policy is told once, before the first event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Geometry {
+    /// The size of a page.
+    pub page_size: PageSize,
+    /// The pages of the mapping: nothing beyond them is ever planned.
+    pub pages: PageCount,
+    /// The most pages that may be mapped or cached ahead of the reader at any time.
+    pub budget: PageCount,
+    /// How many pages the kernel maps for one fault (its fault-around; 16 by default). A touch is
+    /// known no finer than this.
+    pub fault_around: PageCount,
+}
+
+impl Geometry {
+    /// A geometry for `len` bytes, with a budget in bytes.
+    #[must_use]
+    pub fn new(page_size: PageSize, len: ByteLen, budget: ByteLen) -> Geometry {
+        Geometry {
+            page_size,
+            pages: page_size.pages_for(len),
+            budget: page_size.whole_pages_in(budget),
+            fault_around: page_size.pages_for(ByteLen(64 << 10)),
+        }
+    }
+
+    /// `bytes` in pages, at least one.
+    pub(crate) fn pages_of(&self, bytes: u64) -> PageCount {
+        self.page_size.pages_for(ByteLen(bytes.max(1)))
+    }
+}
+
+/// Who saw a touch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Source {
+    /// A marker block became present: the reader has passed it.
+    Marker,
+    /// A guarded page was touched (SIGSEGV).
+    Guard,
+    /// A userfault.
+    Userfault,
+    /// The reader said so itself (`Reader` knows its offset).
+    Explicit,
+    /// A scan of the page table found pages that nobody mapped but the reader.
+    Scan,
+}
+
+/// How a fetch ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// All of it is there.
+    Done,
+    /// The kernel refused, or the file ends before the range does. The reader falls back to the
+    /// kernel's own behaviour.
+    Refused,
+}
+
+/// What happened, as far as the observer and the fetcher know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// A reader was at `page`.
+    Touch {
+        /// The page, no finer than [`Geometry::fault_around`].
+        page: PageIndex,
+        /// When it was noticed.
+        at: Nanos,
+        /// By whom.
+        source: Source,
+    },
+    /// Readers were at all these pages, in an unknown order, since the last such event.
+    ///
+    /// The ranges are disjoint, not empty, and ascend: that is the order of the page table, not
+    /// that of the reader.
+    Touched {
+        /// Which pages.
+        pages: &'a [PageRange],
+        /// When it was noticed.
+        at: Nanos,
+    },
+    /// A planned range was carried out.
+    Fetched {
+        /// The range, as planned.
+        range: PageRange,
+        /// From the start of the call to its return.
+        took: Nanos,
+        /// How it ended.
+        outcome: Outcome,
+    },
+    /// Pages that had been fetched are gone again before they were used.
+    Evicted {
+        /// Which pages.
+        range: PageRange,
+    },
+    /// Memory is short: plan less.
+    Pressure,
+}
+
+/// A state machine that says what to fetch.
+///
+/// Whatever it plans, the engine clips to the mapping and to the budget; a policy that plans too
+/// much costs accuracy, never correctness.
+pub trait Policy: Send {
+    /// Its name, as the command line and the figures print it.
+    fn name(&self) -> &'static str;
+
+    /// Takes in one event and adds to `plan` what should be fetched because of it.
+    ///
+    /// Called for every event in the order in which the engine learnt of them. `plan` may already
+    /// hold what earlier events asked for.
+    fn on(&mut self, event: &Event<'_>, plan: &mut Plan);
+}
+
+/// The policies that can be chosen by name.
+///
+/// Default: [`PolicyKind::Ramp`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum PolicyKind {
+    /// Plans nothing: [`Off`].
+    Off,
+    /// One window of a fixed size ahead of every touch: [`Fixed`].
+    Fixed,
+    /// Windows that double while the reader runs on: [`Ramp`].
+    #[default]
+    Ramp,
+    /// The rule of Choi, Kim and Han (HotStorage 2017): [`MapAhead`].
+    MapAhead,
+}
+
+impl PolicyKind {
+    /// Every policy, in the order of the documentation.
+    pub const ALL: [PolicyKind; 4] =
+        [PolicyKind::Off, PolicyKind::Fixed, PolicyKind::Ramp, PolicyKind::MapAhead];
+
+    /// A new policy of this kind, for a mapping of this shape.
+    #[must_use]
+    pub fn build(self, geometry: Geometry) -> Box<dyn Policy> {
+        match self {
+            PolicyKind::Off => Box::new(Off),
+            PolicyKind::Fixed => Box::new(Fixed::new(geometry)),
+            PolicyKind::Ramp => Box::new(Ramp::new(geometry)),
+            PolicyKind::MapAhead => Box::new(MapAhead::new(geometry)),
+        }
+    }
+
+    /// The name that [`PolicyKind::from_str`](std::str::FromStr) takes back.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            PolicyKind::Off => "off",
+            PolicyKind::Fixed => "fixed",
+            PolicyKind::Ramp => "ramp",
+            PolicyKind::MapAhead => "map-ahead",
+        }
+    }
+}
+
+impl std::str::FromStr for PolicyKind {
+    type Err = crate::Error;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        PolicyKind::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| {
+            let known: Vec<_> = PolicyKind::ALL.iter().map(|kind| kind.name()).collect();
+            crate::Error::configuration(format!(
+                "unknown policy `{name}`; known: {}",
+                known.join(", ")
+            ))
+        })
+    }
+}

@@ -1,0 +1,77 @@
+use crate::page::{PageCount, PageIndex, PageRange};
+
+/// A run of pages to have in the page table before the reader comes, and the page in it whose
+/// touch the policy wants to hear of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// The pages.
+    pub range: PageRange,
+    /// The page whose touch is to be reported (the kernel's PG_readahead flag, from user space).
+    /// The observer leaves the block around it unmapped (marker) or closed (guard).
+    pub trigger: Option<PageIndex>,
+}
+
+/// What a policy wants fetched. It is lent to the policy, cleared and used again, so that planning
+/// allocates nothing once it has grown to its working size.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    reads: Vec<PageRange>,
+    windows: Vec<Window>,
+}
+
+impl Plan {
+    /// An empty plan.
+    #[must_use]
+    pub fn new() -> Plan {
+        Plan::default()
+    }
+
+    /// Start the device on these pages (far ahead of the reader). Empty ranges are dropped.
+    pub fn read(&mut self, range: PageRange) {
+        if !range.is_empty() {
+            self.reads.push(range);
+        }
+    }
+
+    /// Have these pages in the page table (near the reader). Empty ranges are dropped.
+    ///
+    /// # Panics
+    /// When `trigger` is not in `range`.
+    pub fn window(&mut self, range: PageRange, trigger: Option<PageIndex>) {
+        if range.is_empty() {
+            return;
+        }
+        assert!(trigger.is_none_or(|page| range.contains(page)), "{trigger:?} is not in {range}");
+        self.windows.push(Window { range, trigger });
+    }
+
+    /// The reads, in the order in which they were planned.
+    #[must_use]
+    pub fn reads(&self) -> &[PageRange] {
+        &self.reads
+    }
+
+    /// The windows, in the order in which they were planned.
+    #[must_use]
+    pub fn windows(&self) -> &[Window] {
+        &self.windows
+    }
+
+    /// Whether nothing is planned.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.reads.is_empty() && self.windows.is_empty()
+    }
+
+    /// How many pages the windows cover.
+    #[must_use]
+    pub fn window_pages(&self) -> PageCount {
+        PageCount(self.windows.iter().map(|window| window.range.count().0).sum())
+    }
+
+    /// Forgets what was planned, keeps the memory.
+    pub fn clear(&mut self) {
+        self.reads.clear();
+        self.windows.clear();
+    }
+}

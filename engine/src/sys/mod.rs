@@ -1,0 +1,35 @@
+//! The one door to the kernel: every system call, and all unsafe code of the engine.
+//!
+//! One wrapper a call, one conversion of errno ([`check`]), RAII for every file descriptor. What
+//! leaves this module is safe to use.
+
+mod cache;
+#[cfg(feature = "lab")]
+mod lab;
+mod usage;
+
+pub use cache::CacheView;
+pub(crate) use cache::cache_view;
+#[cfg(feature = "lab")]
+pub(crate) use lab::{lab_map, lab_map_peer};
+pub use usage::{Usage, UsageOf, usage};
+
+use std::io;
+use std::sync::OnceLock;
+
+use crate::page::PageSize;
+
+/// The one conversion of errno: -1 is the error that the call left behind.
+fn check(result: libc::c_long) -> io::Result<u64> {
+    u64::try_from(result).map_err(|_| io::Error::last_os_error())
+}
+
+/// The page size of the running kernel.
+pub(crate) fn page_size() -> PageSize {
+    static SIZE: OnceLock<PageSize> = OnceLock::new();
+    *SIZE.get_or_init(|| {
+        // SAFETY: sysconf reads a constant and has no precondition.
+        let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+        PageSize::new(usize::try_from(bytes).unwrap_or(4096))
+    })
+}
