@@ -2,6 +2,7 @@
 //!
 //! (The full story comes with the engine.)
 
+mod detect;
 mod error;
 mod mmap;
 mod options;

@@ -1,14 +1,39 @@
 use super::{Event, Geometry, Plan, Policy};
+use crate::page::{PageCount, PageIndex, PageRange};
 
-/// Stub.
+/// How much is fetched after each touch: 2 MiB.
+const WINDOW_BYTES: u64 = 2 << 20;
+
+/// One window of a fixed size after every touch, wherever it is. The simplest thing that fetches,
+/// and the yardstick for policies that think: right for one forward run, wasteful for the rest.
 #[derive(Clone, Debug)]
-pub struct Fixed;
+pub struct Fixed {
+    pages: PageCount,
+    window: PageCount,
+    last: PageRange,
+}
 
 impl Fixed {
-    /// Stub.
+    /// A fixed window for a mapping of this shape.
     #[must_use]
-    pub fn new(_geometry: Geometry) -> Fixed {
-        Fixed
+    pub fn new(geometry: Geometry) -> Fixed {
+        let window = geometry.pages_of(WINDOW_BYTES).min(PageCount(geometry.budget.0 / 2));
+        Fixed { pages: geometry.pages, window, last: PageRange::default() }
+    }
+
+    /// Plans up to one window beyond `next`, less what the last touch planned already.
+    fn plan_after(&mut self, next: PageIndex, plan: &mut Plan) {
+        let to = next.plus(self.window).min(PageIndex(self.pages.0));
+        let goes_on = self.last.start <= next && next <= self.last.end;
+        let from = if goes_on { self.last.end } else { next };
+        let range = PageRange::new(from, to);
+        plan.read(range);
+        plan.window(range, Some(from).filter(|&page| range.contains(page)));
+        self.last = if goes_on {
+            PageRange::new(next, to.max(self.last.end))
+        } else {
+            PageRange::new(next, to)
+        };
     }
 }
 
@@ -17,5 +42,41 @@ impl Policy for Fixed {
         "fixed"
     }
 
-    fn on(&mut self, _event: &Event<'_>, _plan: &mut Plan) {}
+    fn on(&mut self, event: &Event<'_>, plan: &mut Plan) {
+        match *event {
+            Event::Touch { page, .. } => self.plan_after(page.plus(PageCount(1)), plan),
+            Event::Touched { pages, .. } => {
+                for range in pages {
+                    self.plan_after(range.end, plan);
+                }
+            }
+            Event::Pressure => self.window = PageCount((self.window.0 / 2).max(1)),
+            Event::Fetched { .. } | Event::Evicted { .. } => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::page::{ByteLen, Nanos, PageSize};
+    use crate::policy::Source;
+
+    fn planned(fixed: &mut Fixed, page: u64) -> Vec<(u64, u64)> {
+        let mut plan = Plan::new();
+        let page = PageIndex(page);
+        fixed.on(&Event::Touch { page, at: Nanos(0), source: Source::Marker }, &mut plan);
+        plan.windows().iter().map(|w| (w.range.start.0, w.range.end.0)).collect()
+    }
+
+    #[test]
+    fn every_touch_is_followed_by_one_window_fetched_once() {
+        let len = ByteLen(1 << 30);
+        let geometry = Geometry::new(PageSize::FOUR_KIB, len, crate::BUDGET_DEFAULT);
+        let mut fixed = Fixed::new(geometry);
+        assert_eq!(planned(&mut fixed, 9), [(10, 522)]);
+        assert_eq!(planned(&mut fixed, 19), [(522, 532)], "only what is new");
+        assert_eq!(planned(&mut fixed, 100_000), [(100_001, 100_513)]);
+        assert_eq!(planned(&mut fixed, 262_143), [], "nothing after the last page");
+    }
 }

@@ -3,16 +3,22 @@
 //! One wrapper a call, one conversion of errno ([`check`]), RAII for every file descriptor. What
 //! leaves this module is safe to use.
 
+mod bell;
 mod cache;
 #[cfg(feature = "lab")]
 mod lab;
 mod usage;
+mod wipe;
 
+#[allow(unused_imports, reason = "until the runtime uses it")]
+pub(crate) use bell::{Bell, Ticket};
 pub use cache::CacheView;
 pub(crate) use cache::cache_view;
 #[cfg(feature = "lab")]
 pub(crate) use lab::{lab_map, lab_map_peer};
 pub use usage::{Usage, UsageOf, usage};
+#[allow(unused_imports, reason = "until the runtime uses it")]
+pub(crate) use wipe::{fork_guard_init, in_forked_child};
 
 use std::io;
 use std::sync::OnceLock;

@@ -1,0 +1,155 @@
+//! Forward runs: several readers that each walk up through the file, interleaved in any order.
+
+use crate::page::{PageCount, PageIndex, PageRange};
+
+/// How many runs are remembered at once; the one that was quiet longest makes room.
+pub(crate) const RUNS_MAX: usize = 16;
+
+/// One reader's forward run.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Run {
+    /// The first page of the run.
+    pub(crate) start: PageIndex,
+    /// The page after the last one that was touched: where the reader is.
+    pub(crate) next: PageIndex,
+    /// Up to where pages are fetched: a touch below it is this reader's.
+    pub(crate) reach: PageIndex,
+    /// How often the reader was seen to go on.
+    pub(crate) advances: u32,
+    used: u64,
+}
+
+/// What a touch meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Seen {
+    /// A run began in this slot.
+    Started(usize),
+    /// The run in this slot went on.
+    Advanced(usize),
+    /// Pages that the run in this slot had passed already.
+    Behind(usize),
+}
+
+/// The runs that are alive. Allocates nothing.
+#[derive(Clone, Debug)]
+pub(crate) struct Runs {
+    slots: [Run; RUNS_MAX],
+    clock: u64,
+    slack: PageCount,
+}
+
+impl Runs {
+    /// No runs yet. `slack` is how far a touch may miss the expected page: the fault-around.
+    pub(crate) fn new(slack: PageCount) -> Runs {
+        Runs { slots: [Run::default(); RUNS_MAX], clock: 0, slack }
+    }
+
+    /// Takes in that every page of `touched` was touched.
+    pub(crate) fn touch(&mut self, touched: PageRange) -> Seen {
+        self.clock += 1;
+        match self.owner(touched) {
+            Some(slot) => self.go_on(slot, touched),
+            None => self.begin(touched),
+        }
+    }
+
+    pub(crate) fn run(&self, slot: usize) -> &Run {
+        &self.slots[slot]
+    }
+
+    /// Says that pages up to `reach` are fetched for the run in `slot`.
+    pub(crate) fn reached(&mut self, slot: usize, reach: PageIndex) {
+        let run = &mut self.slots[slot];
+        run.reach = run.reach.max(reach);
+    }
+
+    /// The pages fetched ahead of all readers but the one in `slot`, and not touched yet.
+    pub(crate) fn ahead_of_others(&self, slot: usize) -> PageCount {
+        let others = self.slots.iter().enumerate().filter(|&(other, _)| other != slot);
+        PageCount(others.map(|(_, run)| run.reach.since(run.next).0).sum())
+    }
+
+    /// The live run whose next page is nearest to the touch, if any can claim it.
+    fn owner(&self, touched: PageRange) -> Option<usize> {
+        let live = self.slots.iter().enumerate().filter(|(_, run)| run.used > 0);
+        let claims = live.filter(|(_, run)| self.claims(run, touched));
+        claims.min_by_key(|(_, run)| run.next.0.abs_diff(touched.start.0)).map(|(slot, _)| slot)
+    }
+
+    fn claims(&self, run: &Run, touched: PageRange) -> bool {
+        let reach = run.reach.max(run.next).plus(self.slack);
+        run.start <= touched.start && touched.start <= reach
+    }
+
+    fn go_on(&mut self, slot: usize, touched: PageRange) -> Seen {
+        let run = &mut self.slots[slot];
+        if touched.end <= run.next {
+            return Seen::Behind(slot);
+        }
+        run.used = self.clock;
+        run.next = touched.end;
+        run.advances = run.advances.saturating_add(1);
+        Seen::Advanced(slot)
+    }
+
+    fn begin(&mut self, touched: PageRange) -> Seen {
+        let quietest = (0..RUNS_MAX).min_by_key(|&slot| self.slots[slot].used).unwrap_or(0);
+        self.slots[quietest] = Run {
+            start: touched.start,
+            next: touched.end,
+            reach: touched.end,
+            advances: 0,
+            used: self.clock,
+        };
+        Seen::Started(quietest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pages(start: u64, end: u64) -> PageRange {
+        PageRange::new(PageIndex(start), PageIndex(end))
+    }
+
+    #[test]
+    fn two_interleaved_runs_keep_their_slots() {
+        let mut runs = Runs::new(PageCount(16));
+        assert_eq!(runs.touch(pages(0, 16)), Seen::Started(0));
+        assert_eq!(runs.touch(pages(1000, 1016)), Seen::Started(1));
+        assert_eq!(runs.touch(pages(16, 32)), Seen::Advanced(0));
+        assert_eq!(runs.touch(pages(1016, 1032)), Seen::Advanced(1));
+        assert_eq!(runs.run(0).next, PageIndex(32));
+        assert_eq!(runs.run(1).advances, 1);
+    }
+
+    #[test]
+    fn a_touch_inside_the_reach_belongs_to_the_run() {
+        let mut runs = Runs::new(PageCount(16));
+        runs.touch(pages(0, 16));
+        runs.reached(0, PageIndex(512));
+        assert_eq!(runs.touch(pages(480, 496)), Seen::Advanced(0));
+        assert_eq!(runs.touch(pages(600, 616)), Seen::Started(1), "beyond reach and slack");
+    }
+
+    #[test]
+    fn the_quietest_run_makes_room() {
+        let mut runs = Runs::new(PageCount(16));
+        for run in 0..RUNS_MAX as u64 {
+            runs.touch(pages(run * 1000, run * 1000 + 16));
+        }
+        runs.touch(pages(16, 32));
+        assert_eq!(runs.touch(pages(900_000, 900_016)), Seen::Started(1), "run 0 was just used");
+    }
+
+    #[test]
+    fn pages_ahead_of_other_runs_are_counted_once() {
+        let mut runs = Runs::new(PageCount(16));
+        runs.touch(pages(0, 16));
+        runs.touch(pages(1000, 1016));
+        runs.reached(0, PageIndex(116));
+        assert_eq!(runs.ahead_of_others(1), PageCount(100));
+        assert_eq!(runs.ahead_of_others(0), PageCount(0));
+    }
+}
