@@ -5,6 +5,7 @@
 
 mod bell;
 mod cache;
+mod descriptor;
 #[cfg(feature = "lab")]
 mod lab;
 mod usage;
@@ -14,6 +15,7 @@ mod wipe;
 pub(crate) use bell::{Bell, Ticket};
 pub use cache::CacheView;
 pub(crate) use cache::cache_view;
+pub(crate) use descriptor::raw_fd_of;
 #[cfg(feature = "lab")]
 pub(crate) use lab::{lab_map, lab_map_peer};
 pub use usage::{Usage, UsageOf, usage};

@@ -1,0 +1,216 @@
+//! A memmap2 mapping, its tie to the runtime, and the order in which the two end.
+
+use std::io;
+use std::mem::ManuallyDrop;
+use std::os::fd::RawFd;
+use std::panic::AssertUnwindSafe;
+
+use memmap2::Advice;
+
+use crate::options::Ahead;
+use crate::runtime::{Access, Follow, Region};
+
+/// What the bytes of a mapping belong to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Backing {
+    /// A file, MAP_SHARED.
+    SharedFile,
+    /// A file, MAP_PRIVATE: stores go to copies.
+    PrivateFile,
+    /// No file.
+    Anonymous,
+}
+
+/// How a mapping came to be: what stays the same when its protection or length changes.
+#[derive(Clone, Debug)]
+pub(super) struct Origin {
+    pub(super) backing: Backing,
+    /// The file offset of the first byte; 0 for anonymous memory.
+    pub(super) file_offset: u64,
+    pub(super) ahead: Ahead,
+}
+
+impl Origin {
+    /// How the runtime sees the mapping while it may only be read.
+    pub(super) fn access_read_only(&self) -> Access {
+        match self.backing {
+            Backing::SharedFile => Access::ReadShared,
+            Backing::PrivateFile => Access::ReadPrivate,
+            Backing::Anonymous => Access::Other,
+        }
+    }
+}
+
+/// What [`Mapping`] needs to know of memmap2's three types.
+pub(super) trait Mapped: Send + 'static {
+    fn addr(&self) -> usize;
+    fn len(&self) -> usize;
+}
+
+impl Mapped for memmap2::Mmap {
+    fn addr(&self) -> usize {
+        self.as_ptr() as usize
+    }
+    fn len(&self) -> usize {
+        <[u8]>::len(self)
+    }
+}
+
+impl Mapped for memmap2::MmapMut {
+    fn addr(&self) -> usize {
+        self.as_ptr() as usize
+    }
+    fn len(&self) -> usize {
+        <[u8]>::len(self)
+    }
+}
+
+impl Mapped for memmap2::MmapRaw {
+    fn addr(&self) -> usize {
+        self.as_ptr() as usize
+    }
+    fn len(&self) -> usize {
+        self.len()
+    }
+}
+
+/// A mapping that is followed: the tie ends first, then the memory is unmapped.
+pub(super) struct Mapping<M: Mapped> {
+    parts: ManuallyDrop<Parts<M>>,
+}
+
+struct Parts<M> {
+    map: M,
+    /// Changed only under `&mut self` or by the runtime's own synchronised calls, none of which
+    /// runs the caller's code: a panic cannot leave it half changed.
+    follow: AssertUnwindSafe<Follow>,
+    access: Access,
+    origin: Origin,
+}
+
+impl<M: Mapped> Mapping<M> {
+    /// Ties a fresh mapping to the runtime. `file` is looked at during this call only, unless the
+    /// options say `keep_file`.
+    pub(super) fn start(map: M, file: Option<RawFd>, access: Access, origin: Origin) -> Mapping<M> {
+        let follow = AssertUnwindSafe(follow(&map, file, access, &origin));
+        Mapping {
+            parts: ManuallyDrop::new(Parts {
+                map,
+                follow,
+                access,
+                origin,
+            }),
+        }
+    }
+
+    #[inline]
+    pub(super) fn map(&self) -> &M {
+        &self.parts.map
+    }
+
+    #[inline]
+    pub(super) fn map_mut(&mut self) -> &mut M {
+        &mut self.parts.map
+    }
+
+    pub(super) fn follow(&self) -> &Follow {
+        &self.parts.follow
+    }
+
+    /// Tells the runtime of advice that the kernel took for `len` bytes from `offset` on.
+    pub(super) fn advised(&self, advice: Advice, offset: usize, len: usize) {
+        if offset != 0 || len != self.map().len() {
+            return;
+        }
+        match advice {
+            Advice::Random => self.follow().advised_random(true),
+            Advice::Normal | Advice::Sequential => self.follow().advised_random(false),
+            _ => {}
+        }
+    }
+
+    /// The same memory as another of memmap2's types; the tie is untouched.
+    pub(super) fn retype<N: Mapped>(self, retype: impl FnOnce(M) -> N) -> Mapping<N> {
+        let Parts {
+            map,
+            follow,
+            access,
+            origin,
+        } = self.into_parts();
+        let map = retype(map);
+        Mapping {
+            parts: ManuallyDrop::new(Parts {
+                map,
+                follow,
+                access,
+                origin,
+            }),
+        }
+    }
+
+    /// Changes the protection: nothing is in flight meanwhile, and it is followed anew as `access`.
+    /// When `change` fails, the mapping is gone, as with memmap2.
+    pub(super) fn protect<N: Mapped>(
+        self,
+        access: impl FnOnce(&Origin) -> Access,
+        change: impl FnOnce(M) -> io::Result<N>,
+    ) -> io::Result<Mapping<N>> {
+        let Parts {
+            map,
+            mut follow,
+            access: _,
+            origin,
+        } = self.into_parts();
+        follow.settle();
+        let map = change(map)?;
+        let access = access(&origin);
+        Ok(Mapping::start(map, None, access, origin))
+    }
+
+    /// Changes address or length: nothing is in flight meanwhile, and the mapping is followed anew,
+    /// also when `change` failed.
+    #[cfg(target_os = "linux")]
+    pub(super) fn resize(
+        &mut self,
+        change: impl FnOnce(&mut M) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let parts = &mut *self.parts;
+        parts.follow.settle();
+        let result = change(&mut parts.map);
+        *parts.follow = follow(&parts.map, None, parts.access, &parts.origin);
+        result
+    }
+
+    fn into_parts(self) -> Parts<M> {
+        let mut this = ManuallyDrop::new(self);
+        // SAFETY: `this` is never dropped nor used again, so the parts are taken once.
+        unsafe { ManuallyDrop::take(&mut this.parts) }
+    }
+}
+
+impl<M: Mapped> Drop for Mapping<M> {
+    fn drop(&mut self) {
+        // SAFETY: drop runs once, `into_parts` keeps it from running, and nothing follows it.
+        let parts = unsafe { ManuallyDrop::take(&mut self.parts) };
+        let Parts {
+            map,
+            follow: AssertUnwindSafe(follow),
+            ..
+        } = parts;
+        follow.release(move || drop(map));
+    }
+}
+
+fn follow<M: Mapped>(map: &M, file: Option<RawFd>, access: Access, origin: &Origin) -> Follow {
+    if origin.backing == Backing::Anonymous {
+        return Follow::inert();
+    }
+    let file_offset = origin.file_offset;
+    let region = Region {
+        addr: map.addr(),
+        len: map.len(),
+        file_offset,
+        access,
+    };
+    Follow::start(region, file, &origin.ahead)
+}

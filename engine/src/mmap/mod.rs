@@ -1,0 +1,25 @@
+//! memmap2's types, and they read ahead.
+//!
+//! Each type holds memmap2's own mapping and a tie to the runtime ([`Mapping`]). Whatever memmap2
+//! decides (errors, alignment, lengths) is decided by memmap2: the code here forwards.
+
+#[macro_use]
+mod shared;
+mod mapping;
+mod mutable;
+mod options;
+mod range;
+mod raw;
+mod read_only;
+
+pub use memmap2::{Advice, MapIfSafeError, MmapAsRawDesc, MmapRawDescriptor, UncheckedAdvice};
+// memmap2 has it on Linux only.
+#[cfg(target_os = "linux")]
+pub use memmap2::RemapOptions;
+
+pub use mutable::MmapMut;
+pub use options::MmapOptions;
+pub use raw::MmapRaw;
+pub use read_only::Mmap;
+
+use mapping::{Backing, Mapping, Origin};

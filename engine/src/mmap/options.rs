@@ -1,0 +1,321 @@
+use std::io;
+
+use memmap2::{MapIfSafeError, MmapAsRawDesc, MmapRawDescriptor};
+
+use super::mapping::Mapped;
+use super::{Backing, Mapping, Mmap, MmapMut, MmapRaw, Origin};
+use crate::options::Ahead;
+use crate::page::ByteLen;
+use crate::runtime::Access;
+use crate::sys::raw_fd_of;
+use crate::{Fetcher, Mode, PolicyKind};
+
+/// How to map a file, and how to read it ahead.
+///
+/// The first half is memmap2's, the second ([`mode`](MmapOptions::mode) to
+/// [`keep_file`](MmapOptions::keep_file)) is ours. The defaults suit almost every reader.
+///
+/// # Safety
+/// The constructors that make slices of files are `unsafe` for the reasons given at [`Mmap`].
+///
+/// ```
+/// use std::fs::File;
+/// use mmap_ahead::{MmapOptions, Mode};
+///
+/// let file = File::open("Cargo.toml")?;
+/// // SAFETY: nobody writes this file while the example runs.
+/// let map = unsafe { MmapOptions::new().offset(1).len(7).mode(Mode::Off).map(&file)? };
+/// assert_eq!(&map[..], b"package");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct MmapOptions {
+    plain: memmap2::MmapOptions,
+    /// memmap2 keeps its own copy to itself.
+    file_offset: u64,
+    ahead: Ahead,
+}
+
+/// memmap2's own options.
+impl MmapOptions {
+    /// All defaults.
+    pub fn new() -> MmapOptions {
+        MmapOptions::default()
+    }
+
+    /// Maps from byte `offset` of the file on.
+    ///
+    /// Unit: bytes; need not be page-aligned. Default: 0. Without effect on anonymous memory.
+    pub fn offset(&mut self, offset: u64) -> &mut Self {
+        self.plain.offset(offset);
+        self.file_offset = offset;
+        self
+    }
+
+    /// Maps `len` bytes.
+    ///
+    /// Default: to the end of the file as it is when it is mapped; 0 for anonymous memory. May reach
+    /// beyond the end of the file: touching a page beyond it raises SIGBUS.
+    pub fn len(&mut self, len: usize) -> &mut Self {
+        self.plain.len(len);
+        self
+    }
+
+    /// Makes anonymous memory suitable for a stack (MAP_STACK). Default: not. Without effect on
+    /// mappings of files.
+    pub fn stack(&mut self) -> &mut Self {
+        self.plain.stack();
+        self
+    }
+
+    /// Takes anonymous memory from the huge pages that the administrator set aside (MAP_HUGETLB).
+    ///
+    /// `page_bits` is the base-2 logarithm of the page size (21 for 2 MiB); `None` is the system's
+    /// default size. The length must be a multiple of it. Default: not. Without effect on mappings
+    /// of files.
+    ///
+    /// Source: mmap(2).
+    pub fn huge(&mut self, page_bits: Option<u8>) -> &mut Self {
+        self.plain.huge(page_bits);
+        self
+    }
+
+    /// Reads and maps everything before the constructor returns (MAP_POPULATE).
+    ///
+    /// Default: not. Knows no budget: [`Mmap::prefetch`] does the same in the background, within one.
+    ///
+    /// Source: mmap(2).
+    pub fn populate(&mut self) -> &mut Self {
+        self.plain.populate();
+        self
+    }
+
+    /// Reserves no swap space (MAP_NORESERVE). Default: reserves, where the system does.
+    ///
+    /// Source: mmap(2).
+    pub fn no_reserve_swap(&mut self) -> &mut Self {
+        self.plain.no_reserve_swap();
+        self
+    }
+
+    /// Does not look at the handle's rights first. Of use on Windows only: without effect here.
+    pub fn no_probe_handle(&mut self) -> &mut Self {
+        self.plain.no_probe_handle();
+        self
+    }
+}
+
+/// How it is read ahead.
+impl MmapOptions {
+    /// Who tells the engine where the reader is.
+    ///
+    /// Default: [`Mode::Auto`]. Without effect on writable and anonymous mappings, on those shorter
+    /// than [`FOLLOWED_LEN_MIN`](crate::FOLLOWED_LEN_MIN), and with `MMAP_AHEAD=off` in the
+    /// environment.
+    pub fn mode(&mut self, mode: Mode) -> &mut Self {
+        self.ahead.mode = mode;
+        self
+    }
+
+    /// What decides which pages come next.
+    ///
+    /// Default: [`PolicyKind::Ramp`]. Without effect where nothing is followed: see
+    /// [`mode`](MmapOptions::mode).
+    pub fn policy(&mut self, policy: PolicyKind) -> &mut Self {
+        self.ahead.policy = policy;
+        self
+    }
+
+    /// What brings pages in.
+    ///
+    /// Default: [`Fetcher::Madvise`]. Without effect where nothing is followed.
+    pub fn fetcher(&mut self, fetcher: Fetcher) -> &mut Self {
+        self.ahead.fetcher = fetcher;
+        self
+    }
+
+    /// The most bytes that are mapped or cached ahead of the reader, and the most that one explicit
+    /// prefetch fetches.
+    ///
+    /// Unit: bytes, rounded down to whole pages. Default:
+    /// [`BUDGET_DEFAULT`](crate::BUDGET_DEFAULT), 64 MiB. With 0 nothing is read ahead.
+    pub fn budget(&mut self, bytes: u64) -> &mut Self {
+        self.ahead.budget = ByteLen(bytes);
+        self
+    }
+
+    /// Keeps a duplicate of the file descriptor while the mapping lives: [`Fetcher::Remap`] needs it.
+    ///
+    /// Default: not, because it has side effects: it takes one descriptor of RLIMIT_NOFILE, and
+    /// closing it when the mapping is dropped releases this process's fcntl(2) locks on the file.
+    /// Without effect on writable and anonymous mappings; the descriptor is closed when the mapping
+    /// changes its protection or length.
+    ///
+    /// Source: fcntl(2), "Advisory record locking".
+    pub fn keep_file(&mut self) -> &mut Self {
+        self.ahead.keep_file = true;
+        self
+    }
+}
+
+/// The constructors, memmap2's.
+impl MmapOptions {
+    /// Maps a file to be read (PROT_READ, MAP_SHARED).
+    ///
+    /// # Errors
+    /// memmap2's: those of fstat(2) and mmap(2), such as EACCES for a file that is not open for
+    /// reading; `InvalidData` when the offset lies beyond the end of the file or the length does not
+    /// fit `isize`.
+    ///
+    /// # Safety
+    /// See [`Mmap`].
+    ///
+    /// Source: mmap(2).
+    pub unsafe fn map<T: MmapAsRawDesc>(&self, file: T) -> io::Result<Mmap> {
+        // SAFETY: the same contract, passed on to the caller.
+        let map = unsafe { self.plain.map(Lent(&file)) }?;
+        Ok(Mmap {
+            inner: self.start(map, &file, Backing::SharedFile, Access::ReadShared),
+        })
+    }
+
+    /// Maps a file to be read and executed (PROT_READ | PROT_EXEC, MAP_SHARED).
+    ///
+    /// # Errors
+    /// As [`map`](MmapOptions::map); EPERM on a file system mounted noexec.
+    ///
+    /// # Safety
+    /// See [`Mmap`].
+    pub unsafe fn map_exec<T: MmapAsRawDesc>(&self, file: T) -> io::Result<Mmap> {
+        // SAFETY: the same contract, passed on to the caller.
+        let map = unsafe { self.plain.map_exec(Lent(&file)) }?;
+        Ok(Mmap {
+            inner: self.start(map, &file, Backing::SharedFile, Access::ReadShared),
+        })
+    }
+
+    /// Maps a file to be read and written (MAP_SHARED): stores reach the file.
+    ///
+    /// # Errors
+    /// As [`map`](MmapOptions::map); EACCES unless the file is open for reading and writing.
+    ///
+    /// # Safety
+    /// See [`Mmap`].
+    pub unsafe fn map_mut<T: MmapAsRawDesc>(&self, file: T) -> io::Result<MmapMut> {
+        // SAFETY: the same contract, passed on to the caller.
+        let map = unsafe { self.plain.map_mut(Lent(&file)) }?;
+        Ok(MmapMut {
+            inner: self.start(map, &file, Backing::SharedFile, Access::Other),
+        })
+    }
+
+    /// Maps a file copy-on-write (MAP_PRIVATE): stores stay in this process.
+    ///
+    /// # Errors
+    /// As [`map`](MmapOptions::map).
+    ///
+    /// # Safety
+    /// See [`Mmap`].
+    pub unsafe fn map_copy<T: MmapAsRawDesc>(&self, file: T) -> io::Result<MmapMut> {
+        // SAFETY: the same contract, passed on to the caller.
+        let map = unsafe { self.plain.map_copy(Lent(&file)) }?;
+        Ok(MmapMut {
+            inner: self.start(map, &file, Backing::PrivateFile, Access::Other),
+        })
+    }
+
+    /// Maps a file to be read, and copied on write if it is made writable later (MAP_PRIVATE).
+    ///
+    /// # Errors
+    /// As [`map`](MmapOptions::map).
+    ///
+    /// # Safety
+    /// See [`Mmap`].
+    pub unsafe fn map_copy_read_only<T: MmapAsRawDesc>(&self, file: T) -> io::Result<Mmap> {
+        // SAFETY: the same contract, passed on to the caller.
+        let map = unsafe { self.plain.map_copy_read_only(Lent(&file)) }?;
+        Ok(Mmap {
+            inner: self.start(map, &file, Backing::PrivateFile, Access::ReadPrivate),
+        })
+    }
+
+    /// Maps a file to be read if its bytes can neither change nor go away: a memfd sealed against
+    /// writing and shrinking, or a file with fs-verity.
+    ///
+    /// # Errors
+    /// [`MapIfSafeError`] says whether this system cannot tell, the file is not safe, or mapping it
+    /// failed.
+    ///
+    /// Source: memfd_create(2), FS_IOC_MEASURE_VERITY in the kernel's
+    /// Documentation/filesystems/fsverity.rst.
+    pub fn map_if_safe<T: MmapAsRawDesc>(&self, file: T) -> Result<Mmap, MapIfSafeError> {
+        let map = self.plain.map_if_safe(Lent(&file))?;
+        Ok(Mmap {
+            inner: self.start(map, &file, Backing::SharedFile, Access::ReadShared),
+        })
+    }
+
+    /// Maps zeros that belong to no file. [`len`](MmapOptions::len) says how many.
+    ///
+    /// # Errors
+    /// Those of mmap(2); `InvalidData` when the length does not fit `isize`.
+    pub fn map_anon(&self) -> io::Result<MmapMut> {
+        let map = self.plain.map_anon()?;
+        let origin = Origin {
+            backing: Backing::Anonymous,
+            file_offset: 0,
+            ahead: self.ahead.clone(),
+        };
+        Ok(MmapMut {
+            inner: Mapping::start(map, None, Access::Other, origin),
+        })
+    }
+
+    /// Maps a file to be read and written through raw pointers (MAP_SHARED).
+    ///
+    /// # Errors
+    /// As [`map_mut`](MmapOptions::map_mut).
+    pub fn map_raw<T: MmapAsRawDesc>(&self, file: T) -> io::Result<MmapRaw> {
+        let map = self.plain.map_raw(Lent(&file))?;
+        Ok(MmapRaw {
+            inner: self.start(map, &file, Backing::SharedFile, Access::Other),
+        })
+    }
+
+    /// Maps a file to be read through raw pointers (PROT_READ, MAP_SHARED).
+    ///
+    /// Writing through [`MmapRaw::as_mut_ptr`] raises SIGSEGV.
+    ///
+    /// # Errors
+    /// As [`map`](MmapOptions::map).
+    pub fn map_raw_read_only<T: MmapAsRawDesc>(&self, file: T) -> io::Result<MmapRaw> {
+        let map = self.plain.map_raw_read_only(Lent(&file))?;
+        Ok(MmapRaw {
+            inner: self.start(map, &file, Backing::SharedFile, Access::ReadShared),
+        })
+    }
+
+    fn start<M: Mapped, T: MmapAsRawDesc>(
+        &self,
+        map: M,
+        file: &T,
+        backing: Backing,
+        access: Access,
+    ) -> Mapping<M> {
+        let origin = Origin {
+            backing,
+            file_offset: self.file_offset,
+            ahead: self.ahead.clone(),
+        };
+        Mapping::start(map, raw_fd_of(file), access, origin)
+    }
+}
+
+/// Lends a file to memmap2, which takes it by value: it must still be open when following starts.
+struct Lent<'a, T>(&'a T);
+
+impl<T: MmapAsRawDesc> MmapAsRawDesc for Lent<'_, T> {
+    fn as_raw_desc(&self) -> MmapRawDescriptor {
+        self.0.as_raw_desc()
+    }
+}

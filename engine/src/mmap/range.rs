@@ -1,0 +1,57 @@
+//! Byte ranges as callers write them, clipped to what is mapped.
+
+use std::ops::{Bound, Range, RangeBounds};
+
+/// The part of `range` that lies in `0..len`; empty when there is none.
+pub(super) fn clip(range: &impl RangeBounds<usize>, len: usize) -> Range<usize> {
+    let start = match range.start_bound() {
+        Bound::Included(&start) => start,
+        Bound::Excluded(&before) => before.saturating_add(1),
+        Bound::Unbounded => 0,
+    };
+    let end = match range.end_bound() {
+        Bound::Included(&last) => last.saturating_add(1),
+        Bound::Excluded(&end) => end,
+        Bound::Unbounded => len,
+    };
+    let end = end.min(len);
+    start.min(end)..end
+}
+
+/// The parts of `ranges` that lie in `0..len`, without the empty ones.
+pub(super) fn clip_many(ranges: &[Range<usize>], len: usize) -> Vec<Range<usize>> {
+    ranges
+        .iter()
+        .map(|range| clip(range, len))
+        .filter(|range| !range.is_empty())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_way_to_write_a_range_is_clipped() {
+        assert_eq!(clip(&.., 10), 0..10);
+        assert_eq!(clip(&(2..5), 10), 2..5);
+        assert_eq!(clip(&(2..=5), 10), 2..6);
+        assert_eq!(clip(&(8..50), 10), 8..10);
+        assert_eq!(clip(&(..=usize::MAX), 10), 0..10);
+        assert_eq!(clip(&(Bound::Excluded(3), Bound::Unbounded), 10), 4..10);
+    }
+
+    #[test]
+    fn what_lies_outside_or_runs_backwards_is_empty() {
+        let backwards = Range { start: 7, end: 3 };
+        assert!(clip(&backwards, 10).is_empty());
+        assert!(clip(&(10..20), 10).is_empty());
+        assert!(clip(&(usize::MAX..), 10).is_empty());
+        assert!(clip(&(Bound::Excluded(usize::MAX), Bound::Unbounded), 10).is_empty());
+        assert!(clip(&.., 0).is_empty());
+        assert_eq!(
+            clip_many(&[0..4, 4..4, 9..12, 20..30, backwards], 10),
+            [0..4, 9..10]
+        );
+    }
+}

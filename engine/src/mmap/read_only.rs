@@ -1,0 +1,109 @@
+use std::fmt;
+use std::io;
+use std::ops::{Deref, Range, RangeBounds};
+
+#[cfg(target_os = "linux")]
+use memmap2::RemapOptions;
+use memmap2::{Advice, MapIfSafeError, MmapAsRawDesc, UncheckedAdvice};
+
+use super::range::{clip, clip_many};
+use super::{Mapping, MmapMut, MmapOptions};
+use crate::runtime::Access;
+use crate::{Prefetch, Residency, Stats};
+
+/// A file in memory, to be read, and read ahead of whoever reads it.
+///
+/// It dereferences to `&[u8]` and stays valid when the file is closed. Mappings of
+/// [`FOLLOWED_LEN_MIN`](crate::FOLLOWED_LEN_MIN) and more are followed as [`MmapOptions::mode`] says;
+/// shorter ones are plain memmap2. It keeps no file descriptor, unless asked to by
+/// [`MmapOptions::keep_file`].
+///
+/// Dropping it ends the following and then unmaps. If the kernel is stuck in a call for this mapping
+/// (a file that nobody serves), drop does not wait: the memory is unmapped when that call returns.
+///
+/// # Safety
+/// The constructors are `unsafe` as in memmap2: `&[u8]` says that the bytes do not change, and
+/// nothing keeps another program from writing the file, or from truncating it, after which a touch
+/// raises SIGBUS.
+///
+/// ```
+/// use std::fs::File;
+/// use mmap_ahead::Mmap;
+///
+/// let file = File::open("Cargo.toml")?;
+/// // SAFETY: nobody writes this file while the example runs.
+/// let map = unsafe { Mmap::map(&file)? };
+/// assert!(map.starts_with(b"[package]"));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct Mmap {
+    pub(super) inner: Mapping<memmap2::Mmap>,
+}
+
+impl Mmap {
+    /// Maps a whole file: `MmapOptions::new().map(file)`.
+    ///
+    /// # Errors
+    /// As [`MmapOptions::map`].
+    ///
+    /// # Safety
+    /// See [`Mmap`].
+    pub unsafe fn map<T: MmapAsRawDesc>(file: T) -> io::Result<Mmap> {
+        // SAFETY: the same contract, passed on to the caller.
+        unsafe { MmapOptions::new().map(file) }
+    }
+
+    /// Maps a whole file whose bytes cannot change: `MmapOptions::new().map_if_safe(file)`.
+    ///
+    /// # Errors
+    /// As [`MmapOptions::map_if_safe`].
+    pub fn map_if_safe<T: MmapAsRawDesc>(file: T) -> Result<Mmap, MapIfSafeError> {
+        MmapOptions::new().map_if_safe(file)
+    }
+
+    /// Makes the mapping writable, which ends reading ahead; explicit prefetches still work.
+    ///
+    /// Waits until no prefetch of this mapping is in flight. A shared mapping needs a file that was
+    /// opened for writing.
+    ///
+    /// # Errors
+    /// Those of mprotect(2); the mapping is then gone.
+    ///
+    /// Source: mprotect(2).
+    pub fn make_mut(self) -> io::Result<MmapMut> {
+        let inner = self
+            .inner
+            .protect(|_| Access::Other, memmap2::Mmap::make_mut)?;
+        Ok(MmapMut { inner })
+    }
+}
+
+advice_methods!(Mmap);
+ahead_methods!(Mmap);
+
+#[cfg(feature = "stable_deref_trait")]
+// SAFETY: the slice lives in the mapping, which moving the handle does not move; memmap2 promises
+// the same for the type inside.
+unsafe impl stable_deref_trait::StableDeref for Mmap {}
+
+impl Deref for Mmap {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        self.inner.map()
+    }
+}
+
+impl AsRef<[u8]> for Mmap {
+    #[inline]
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
+impl fmt::Debug for Mmap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.map().fmt(f)
+    }
+}
