@@ -1,0 +1,21 @@
+//! What a trace or a setup can get wrong.
+
+/// Why nothing was simulated.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A trace file does not say what it should.
+    #[error("line {line}: {what}")]
+    Trace {
+        /// The line, counted from 1.
+        line: usize,
+        /// What is wrong with it, in words.
+        what: String,
+    },
+    /// The modelled machine cannot exist.
+    #[error("{what}")]
+    Setup {
+        /// What is wrong with it, in words.
+        what: &'static str,
+    },
+}

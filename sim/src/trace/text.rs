@@ -1,0 +1,143 @@
+//! The text format of committed traces; [`Trace::parse`] describes it.
+
+use mmap_ahead::page::{Nanos, PageCount, PageIndex};
+
+use super::{Touch, Trace};
+use crate::Error;
+
+const HEADER: &str = "mmap-ahead-trace 1";
+/// The largest file: 64 GiB in pages of 4 KiB. The simulator keeps a record for each page.
+const PAGES_MAX: u64 = 1 << 24; // guess
+/// The most touches: a short line can ask for many.
+const TOUCHES_MAX: usize = 1 << 24; // guess
+
+pub(super) fn parse(name: &str, text: &str) -> Result<Trace, Error> {
+    let mut lines = (1..)
+        .zip(text.lines())
+        .map(|(number, line)| (number, line.split('#').next().unwrap_or_default().trim()))
+        .filter(|(_, line)| !line.is_empty());
+    let at = |number| move |what| Error::Trace { line: number, what };
+    let (number, header) = lines.next().unwrap_or((1, "nothing"));
+    if header != HEADER {
+        return Err(at(number)(format!("expected `{HEADER}`, found `{header}`")));
+    }
+    let (number, line) = lines.next().unwrap_or((number, "nothing"));
+    let pages = page_count(line).map_err(at(number))?;
+    let mut reader = Reader { pages, think: Nanos(0), touches: Vec::new() };
+    for (number, line) in lines {
+        reader.line(line).map_err(at(number))?;
+    }
+    Ok(Trace { name: name.into(), pages: PageCount(pages), touches: reader.touches })
+}
+
+fn page_count(line: &str) -> Result<u64, String> {
+    let count = line.strip_prefix("pages ");
+    let count = number(count.ok_or_else(|| format!("expected `pages N`, found `{line}`"))?)?;
+    if count == 0 || count > PAGES_MAX {
+        return Err(format!("{count} pages: expected 1 to {PAGES_MAX}"));
+    }
+    Ok(count)
+}
+
+struct Reader {
+    pages: u64,
+    think: Nanos,
+    touches: Vec<Touch>,
+}
+
+impl Reader {
+    fn line(&mut self, line: &str) -> Result<(), String> {
+        if let Some(think) = line.strip_prefix("think_ns ") {
+            self.think = Nanos(number(think)?);
+            return Ok(());
+        }
+        match line.split_once("..") {
+            None => self.touch(number(line)?),
+            Some((from, to)) => self.walk(number(from)?, number(to)?),
+        }
+    }
+
+    /// From `from` up or down to the page before `to`.
+    fn walk(&mut self, from: u64, to: u64) -> Result<(), String> {
+        if from == to {
+            return Err(format!("{from}..{to} is no page"));
+        }
+        // The last page, checked before a long walk is written down.
+        self.check(if from < to { to - 1 } else { from })?;
+        if from < to {
+            (from..to).try_for_each(|page| self.touch(page))
+        } else {
+            (to + 1..=from).rev().try_for_each(|page| self.touch(page))
+        }
+    }
+
+    fn touch(&mut self, page: u64) -> Result<(), String> {
+        self.check(page)?;
+        if self.touches.len() == TOUCHES_MAX {
+            return Err(format!("more than {TOUCHES_MAX} touches"));
+        }
+        self.touches.push(Touch { page: PageIndex(page), think: self.think });
+        Ok(())
+    }
+
+    fn check(&self, page: u64) -> Result<(), String> {
+        let pages = self.pages;
+        if page < pages { Ok(()) } else { Err(format!("page {page} is not below `pages {pages}`")) }
+    }
+}
+
+fn number(text: &str) -> Result<u64, String> {
+    let text = text.trim();
+    text.parse().map_err(|_| format!("`{text}` is not a whole number"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn touched(body: &str) -> Vec<(u64, u64)> {
+        let trace = parse("t", &format!("{HEADER}\npages 100\n{body}")).unwrap();
+        trace.touches().iter().map(|touch| (touch.page.0, touch.think.0)).collect()
+    }
+
+    #[test]
+    fn pages_walks_and_thinking_times_are_read() {
+        assert_eq!(touched("5\n\n  7 # a remark\n"), [(5, 0), (7, 0)]);
+        assert_eq!(
+            touched("think_ns 9\n97..100\n3..1"),
+            [(97, 9), (98, 9), (99, 9), (3, 9), (2, 9)]
+        );
+        assert_eq!(touched("# nothing\n"), []);
+    }
+
+    fn refused(text: &str) -> String {
+        parse("t", text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn mistakes_name_their_line() {
+        let body = |line: &str| refused(&format!("# remark\n{HEADER}\npages 100\n1\n{line}\n"));
+        assert_eq!(refused(""), "line 1: expected `mmap-ahead-trace 1`, found `nothing`");
+        assert_eq!(refused("\n\nx"), "line 3: expected `mmap-ahead-trace 1`, found `x`");
+        assert_eq!(refused(HEADER), "line 1: expected `pages N`, found `nothing`");
+        assert_eq!(refused(&format!("{HEADER}\n7")), "line 2: expected `pages N`, found `7`");
+        assert!(refused(&format!("{HEADER}\npages 0")).starts_with("line 2: 0 pages"));
+        assert!(refused(&format!("{HEADER}\npages 99999999999")).starts_with("line 2: 99"));
+        assert_eq!(body("100"), "line 5: page 100 is not below `pages 100`");
+        assert_eq!(
+            body("0..18446744073709551615").split(" is").next(),
+            Some("line 5: page 18446744073709551614")
+        );
+        assert_eq!(body("4..4"), "line 5: 4..4 is no page");
+        assert_eq!(body("-1"), "line 5: `-1` is not a whole number");
+        assert_eq!(body("1..x"), "line 5: `x` is not a whole number");
+        assert_eq!(body("pages 7"), "line 5: `pages 7` is not a whole number");
+    }
+
+    #[test]
+    fn a_short_file_cannot_ask_for_endless_touches() {
+        let walks = "0..16777216\n".repeat(2);
+        let error = refused(&format!("{HEADER}\npages 16777216\n{walks}"));
+        assert_eq!(error, "line 4: more than 16777216 touches");
+    }
+}

@@ -1,0 +1,179 @@
+//! The one worker: carries plans out, one call after the other, within the file and the budget.
+
+use std::collections::VecDeque;
+
+use mmap_ahead::page::{Nanos, PageCount, PageRange};
+use mmap_ahead::policy::{Outcome, Plan, Window};
+
+use crate::clock::after;
+use crate::costs::Costs;
+use crate::device::Device;
+use crate::memory::{Memory, Want};
+use crate::observer::MarkerObserver;
+use crate::run::{Setup, Step};
+
+/// A call that has returned, or will.
+#[derive(Clone, Debug)]
+pub(crate) struct Done {
+    /// When it returns.
+    pub(crate) at: Nanos,
+    pub(crate) took: Nanos,
+    /// The range as the policy planned it.
+    pub(crate) planned: PageRange,
+    pub(crate) outcome: Outcome,
+    pub(crate) marker: Option<PageRange>,
+}
+
+/// What a worker works on.
+#[derive(Clone, Debug)]
+pub(crate) struct World {
+    pub(crate) setup: Setup,
+    pub(crate) memory: Memory,
+    pub(crate) device: Device,
+    pub(crate) observer: MarkerObserver,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Worker {
+    budget: PageCount,
+    /// When the call in flight returns.
+    free: Nanos,
+    calls: VecDeque<Done>,
+    clipped: PageCount,
+}
+
+impl Worker {
+    pub(crate) fn new(budget: PageCount) -> Worker {
+        Worker { budget, free: Nanos(0), calls: VecDeque::new(), clipped: PageCount(0) }
+    }
+
+    /// When the next call returns.
+    pub(crate) fn due(&self) -> Option<Nanos> {
+        self.calls.front().map(|done| done.at)
+    }
+
+    /// The call that returns next.
+    pub(crate) fn finish(&mut self) -> Option<Done> {
+        self.calls.pop_front()
+    }
+
+    /// Planned pages that were outside of the file or the budget.
+    pub(crate) fn clipped(&self) -> PageCount {
+        self.clipped
+    }
+
+    /// Starts on `plan` at `now`: the reads first, so that the disk works while windows are mapped.
+    pub(crate) fn carry_out(
+        &mut self,
+        plan: &Plan,
+        now: Nanos,
+        world: &mut World,
+        watch: &mut dyn FnMut(&Step),
+    ) {
+        self.free = self.free.max(now);
+        for read in plan.reads() {
+            self.read(*read, world, watch);
+        }
+        for window in plan.windows() {
+            self.window(window, world, watch);
+        }
+    }
+
+    /// MADV_WILLNEED: returns at once, the device goes on.
+    fn read(&mut self, planned: PageRange, world: &mut World, watch: &mut dyn FnMut(&Step)) {
+        let range = self.clip(planned, Want::Cached, world);
+        let begun = self.free;
+        world.memory.fetch(range, Want::Cached);
+        world.read(range, begun);
+        self.free = after(begun, call_ns(&world.setup.costs));
+        let step = Step { at: begun, fetched: vec![range], window: None, ..world.step() };
+        watch(&step);
+        self.returns(begun, planned, range, None);
+    }
+
+    /// MADV_POPULATE_READ on all but the marker: waits for the device, then maps.
+    fn window(&mut self, planned: &Window, world: &mut World, watch: &mut dyn FnMut(&Step)) {
+        let range = self.clip(planned.range, Want::Mapped, world);
+        let marker = world.observer.marker_of(&Window { range, trigger: planned.trigger });
+        let begun = self.free;
+        self.free = after(begun, call_ns(&world.setup.costs));
+        world.observer.cover(range);
+        let parts = without(range, marker);
+        for part in &parts {
+            world.memory.fetch(*part, Want::Mapped);
+            world.read(*part, begun);
+            self.free = world.populate(*part, self.free);
+        }
+        let step = Step { at: begun, fetched: parts, window: Some(range), ..world.step() };
+        watch(&step);
+        self.returns(begun, planned.range, range, marker);
+    }
+
+    /// The part of `planned` that is in the file and, from its start on, within the budget.
+    fn clip(&mut self, planned: PageRange, want: Want, world: &World) -> PageRange {
+        let in_file = planned.intersect(world.memory.all());
+        let range = if in_file.is_empty() {
+            PageRange::default()
+        } else {
+            let room = PageCount(self.budget.0.saturating_sub(world.memory.ahead().0));
+            world.memory.clip(in_file, room, want)
+        };
+        self.clipped.0 = self.clipped.0.saturating_add(planned.count().0 - range.count().0);
+        range
+    }
+
+    fn returns(
+        &mut self,
+        begun: Nanos,
+        planned: PageRange,
+        range: PageRange,
+        marker: Option<PageRange>,
+    ) {
+        let outcome = if range == planned { Outcome::Done } else { Outcome::Refused };
+        let (at, took) = (self.free, self.free.since(begun));
+        self.calls.push_back(Done { at, took, planned, outcome, marker });
+    }
+}
+
+impl World {
+    /// Starts the device on what is absent of `range`; the answer is when all of it is cached.
+    pub(crate) fn read(&mut self, range: PageRange, now: Nanos) -> Nanos {
+        for run in self.memory.absent(range) {
+            for piece in run.pieces(self.setup.costs.request_max) {
+                let len = self.setup.page_size.len_of(piece.count());
+                self.memory.cache(piece, self.device.read(now, len));
+            }
+        }
+        self.memory.cached_at(range).max(now)
+    }
+
+    /// Maps `range` as soon as it is cached, not before `now`; the answer is when that is done.
+    fn populate(&mut self, range: PageRange, now: Nanos) -> Nanos {
+        let cached = self.memory.cached_at(range).max(now);
+        let costs = self.setup.costs.populate_page_ns.0.saturating_mul(range.count().0);
+        let done = after(cached, Nanos(costs));
+        self.memory.map(range, done);
+        done
+    }
+
+    fn step(&self) -> Step {
+        let (ahead, passed) = (self.memory.ahead(), self.memory.passed());
+        Step { at: Nanos(0), fetched: Vec::new(), window: None, ahead, passed }
+    }
+}
+
+/// Every call takes time, or a policy that plans upon every return would never let time pass.
+fn call_ns(costs: &Costs) -> Nanos {
+    costs.advise_ns.max(Nanos(1))
+}
+
+/// `range` without the pages of `hole`, which lies in it.
+fn without(range: PageRange, hole: Option<PageRange>) -> Vec<PageRange> {
+    let parts = match hole {
+        None => [range, PageRange::default()],
+        Some(hole) => {
+            [PageRange::new(range.start, hole.start), PageRange::new(hole.end, range.end)]
+        }
+    };
+    parts.into_iter().filter(|part| !part.is_empty()).collect()
+}
