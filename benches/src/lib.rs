@@ -1,2 +1,35 @@
-//! Placeholder.
+//! The laboratory: reads one file through several engines, in turn, and says which is faster.
+//!
+//! - [`pattern`] and [`steps`] say which bytes are read in which order, [`checksum`] that all of
+//!   them were read and none was mistaken for another;
+//! - [`datafile`] makes the file, [`cache`] brings it into or out of the page cache;
+//! - [`engine`] names the engines, [`access`] reads through one, [`run`] times it;
+//! - [`compare`] runs the engines in turn, each in a fresh child process ([`spawn`]), and
+//!   [`interval`] says how sure the ratios are;
+//! - [`environment`], [`device`], [`read_ahead`] say on what machine, and [`cleanup`] puts
+//!   everything back on every exit.
+
 #![forbid(unsafe_code)]
+
+pub mod access;
+pub mod busy;
+pub mod cache;
+pub mod checksum;
+pub mod cleanup;
+pub mod compare;
+pub mod datafile;
+pub mod device;
+pub mod engine;
+pub mod environment;
+mod error;
+pub mod interval;
+pub mod pattern;
+pub mod random;
+pub mod read_ahead;
+pub mod result;
+pub mod run;
+pub mod size;
+pub mod spawn;
+pub mod steps;
+
+pub use error::Error;

@@ -1,3 +1,65 @@
-//! Placeholder.
+//! The command line: parses and prints, nothing else.
+
 #![forbid(unsafe_code)]
-fn main() {}
+
+mod compare;
+mod hidden;
+mod not_built;
+mod output;
+mod read;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use mmap_ahead_bench::Error;
+
+/// Memory-mapped files, read ahead of the reader.
+#[derive(Parser)]
+#[command(name = "mmap-ahead", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Read(read::Arguments),
+    Compare(compare::Arguments),
+    /// Run the simulator (not built yet)
+    Sim(not_built::Arguments),
+    /// The four ways to make a small store durable, timed (not built yet)
+    Pm(not_built::Arguments),
+    /// Record the page faults of any program (not built yet)
+    Record(not_built::Arguments),
+    /// Draw figures from result files (not built yet)
+    Plot(not_built::Arguments),
+    /// One run, in this process; how `compare` starts its children.
+    #[command(name = "__run", hide = true)]
+    Run(hidden::Arguments),
+    /// A background reader; how `compare --busy` starts them.
+    #[command(name = "__busy", hide = true)]
+    Busy(hidden::Arguments),
+}
+
+fn main() -> ExitCode {
+    match dispatch(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("mmap-ahead: {error}");
+            ExitCode::from(error.exit_status())
+        }
+    }
+}
+
+fn dispatch(command: Command) -> Result<(), Error> {
+    match command {
+        Command::Read(arguments) => read::read(&arguments),
+        Command::Compare(arguments) => compare::compare(&arguments),
+        Command::Sim(_) => not_built::answer("sim"),
+        Command::Pm(_) => not_built::answer("pm"),
+        Command::Record(_) => not_built::answer("record"),
+        Command::Plot(_) => not_built::answer("plot"),
+        Command::Run(arguments) => hidden::run(&arguments),
+        Command::Busy(arguments) => hidden::busy(&arguments),
+    }
+}

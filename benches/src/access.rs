@@ -1,0 +1,200 @@
+//! Reads the steps of a pattern through one engine.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use mmap_ahead::lab;
+use mmap_ahead::{Mmap, MmapOptions, Mode, PolicyKind, Reader};
+
+use crate::checksum::Checksum;
+use crate::engine::Engine;
+use crate::steps::{SEQ_STEP_LEN, Step, Steps};
+
+/// What was read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// How many bytes, repetitions counted.
+    pub bytes: u64,
+    /// How many steps.
+    pub steps: u64,
+    /// The checksum over all of it.
+    pub checksum: Checksum,
+}
+
+impl Tally {
+    #[inline]
+    fn add(&mut self, step: Step, bytes: &[u8]) {
+        self.checksum.add(step.offset, bytes);
+        self.bytes += step.len;
+        self.steps += 1;
+    }
+}
+
+/// A file, open through an engine.
+#[derive(Debug)]
+pub struct Access(Opened);
+
+#[derive(Debug)]
+enum Opened {
+    Read { file: File, buffer: Vec<u8> },
+    Peer(memmap2::Mmap),
+    Ours(Mmap),
+    Reader { reader: Reader, buffer: Vec<u8> },
+}
+
+impl Access {
+    /// Opens the file as the engine does; everything from here on is part of a run's time.
+    ///
+    /// # Errors
+    /// The engine's own; [`ErrorKind::Unsupported`] for one that is not built.
+    pub fn open(engine: Engine, path: &Path, policy: PolicyKind) -> io::Result<Access> {
+        let ours = |mode: Mode| {
+            let mut options = MmapOptions::new();
+            options.mode(mode).policy(policy);
+            lab::map_file(&File::open(path)?, &options).map(Opened::Ours)
+        };
+        let buffer = || vec![0; SEQ_STEP_LEN as usize];
+        Ok(Access(match engine {
+            Engine::Read => Opened::Read {
+                file: File::open(path)?,
+                buffer: buffer(),
+            },
+            Engine::Memmap2(peer) => Opened::Peer(lab::map_peer(&File::open(path)?, peer)?),
+            Engine::Mmap => ours(Mode::Auto)?,
+            Engine::MmapGuard => ours(Mode::Guard)?,
+            Engine::Reader => Opened::Reader {
+                reader: Reader::open(path)?,
+                buffer: buffer(),
+            },
+            Engine::Paged | Engine::Direct => return Err(ErrorKind::Unsupported.into()),
+        }))
+    }
+
+    /// Takes every step and sums every byte of it.
+    ///
+    /// # Errors
+    /// Those of the engine, and when the file has become shorter than the steps.
+    pub fn sum(&mut self, steps: Steps) -> io::Result<Tally> {
+        match &mut self.0 {
+            Opened::Peer(map) => sum_slice(map, steps),
+            Opened::Ours(map) => sum_slice(map, steps),
+            Opened::Read { file, buffer } => sum_copies(steps, buffer, |piece, offset| {
+                file.read_exact_at(piece, offset)
+            }),
+            Opened::Reader { reader, buffer } => {
+                let mut at = 0;
+                sum_copies(steps, buffer, |piece, offset| {
+                    if offset != at {
+                        return Err(io::Error::other("`reader` reads only `seq` so far"));
+                    }
+                    at += piece.len() as u64;
+                    reader.read_exact(piece)
+                })
+            }
+        }
+    }
+
+    /// What the engine says it did; empty for the peers.
+    #[must_use]
+    pub fn stats(&self) -> Vec<(&'static str, u64)> {
+        match &self.0 {
+            Opened::Ours(map) => map.stats().fields(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// The reader of a mapping: it does not cooperate, it only reads.
+fn sum_slice(map: &[u8], steps: Steps) -> io::Result<Tally> {
+    let mut tally = Tally::default();
+    for step in steps {
+        let range = step.range();
+        let bytes = map.get(range.start as usize..range.end as usize);
+        tally.add(step, bytes.ok_or(ErrorKind::UnexpectedEof)?);
+    }
+    Ok(tally)
+}
+
+/// The reader of copies: a step is copied a buffer at a time by `read_exact`.
+fn sum_copies(
+    steps: Steps,
+    buffer: &mut [u8],
+    mut read_exact: impl FnMut(&mut [u8], u64) -> io::Result<()>,
+) -> io::Result<Tally> {
+    let mut tally = Tally::default();
+    for step in steps {
+        let mut offset = step.offset;
+        while offset < step.range().end {
+            let want = (step.range().end - offset).min(buffer.len() as u64);
+            let piece = &mut buffer[..want as usize];
+            read_exact(piece, offset)?;
+            tally.checksum.add(offset, piece);
+            offset += want;
+        }
+        tally.bytes += step.len;
+        tally.steps += 1;
+    }
+    Ok(tally)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::datafile::{Afterwards, DataFile};
+    use crate::pattern::Pattern;
+
+    const LEN: u64 = (3 << 20) + 5000;
+
+    /// Every built engine over every pattern: the same bytes.
+    #[test]
+    fn all_engines_read_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = DataFile::make(dir.path(), LEN, 2, Afterwards::Remove).unwrap();
+        let mut cases = 0;
+        for name in [
+            "seq",
+            "reverse",
+            "stride:12KiB",
+            "streams:5",
+            "random",
+            "zipf:0.9",
+            "blocks:1MiB",
+            "blocks:100/9000",
+        ] {
+            let pattern: Pattern = name.parse().unwrap();
+            let tally = |engine: Engine| {
+                let steps = Steps::new(&pattern, LEN, None, 6).unwrap();
+                let mut access = Access::open(engine, file.path(), PolicyKind::default())?;
+                access.sum(steps)
+            };
+            let right = tally(Engine::Read).unwrap();
+            assert!(right.bytes > 0 && right.steps > 0);
+            for engine in Engine::ALL
+                .into_iter()
+                .filter(|engine| engine.check_built().is_ok())
+            {
+                assert_eq!(tally(engine).unwrap(), right, "{engine} {name}");
+                cases += 1;
+            }
+        }
+        assert_eq!(cases, 8 * 9);
+    }
+
+    #[test]
+    fn a_file_cut_under_the_steps_is_an_error_and_no_panic() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = DataFile::make(dir.path(), LEN, 2, Afterwards::Remove).unwrap();
+        let steps = Steps::new(&Pattern::Seq, LEN + 4096, None, 0).unwrap();
+        for engine in [
+            Engine::Read,
+            Engine::Memmap2(lab::Peer::Plain),
+            Engine::Mmap,
+        ] {
+            let mut access = Access::open(engine, file.path(), PolicyKind::default()).unwrap();
+            let error = access.sum(steps.clone()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::UnexpectedEof, "{engine}");
+        }
+    }
+}

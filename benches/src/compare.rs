@@ -1,0 +1,184 @@
+//! The paired comparison: the engines in turn, A B C A B C, and what the pairs say.
+
+use std::time::{Duration, Instant};
+
+use crate::Error;
+use crate::device::Disk;
+use crate::engine::{BASELINE, Engine};
+use crate::environment::Environment;
+use crate::interval::Median;
+use crate::result::{Kind, RatioResult, RunResult};
+use crate::run::RunSpec;
+use crate::spawn::Spawner;
+
+/// The least rounds that are made however little time is left.
+const ROUNDS_MIN: u32 = 3;
+
+/// What is compared.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The run; its engine is filled in for each.
+    pub spec: RunSpec,
+    /// The engines, in the order in which they run.
+    pub engines: Vec<Engine>,
+    /// How many rounds count. One more is made first and thrown away.
+    pub rounds: u32,
+    /// No round is begun after this long, except the first three.
+    pub time_limit: Option<Duration>,
+    /// The machine, written into every result.
+    pub environment: Environment,
+}
+
+/// What is told while it runs.
+#[derive(Clone, Copy, Debug)]
+pub enum Progress<'a> {
+    /// This engine starts its run of this round; round 0 is the one that does not count.
+    Starts {
+        /// The round.
+        round: u32,
+        /// The engine.
+        engine: Engine,
+    },
+    /// A run that counts has ended.
+    Ended(&'a RunResult),
+}
+
+/// All runs and what they say.
+#[derive(Clone, Debug, Default)]
+pub struct Comparison {
+    /// The runs that count, in the order in which they were made.
+    pub runs: Vec<RunResult>,
+    /// The ratios to the baseline, one for every other engine; none without the baseline.
+    pub ratios: Vec<RatioResult>,
+}
+
+impl Comparison {
+    /// The runs of one engine, in order.
+    pub fn runs_of(&self, engine: Engine) -> impl Iterator<Item = &RunResult> {
+        self.runs
+            .iter()
+            .filter(move |run| run.engine == engine.name())
+    }
+
+    /// The median of something about an engine's runs.
+    #[must_use]
+    pub fn median(&self, engine: Engine, of: impl Fn(&RunResult) -> f64) -> Option<Median> {
+        Median::of(&self.runs_of(engine).map(of).collect::<Vec<_>>())
+    }
+
+    /// The ratio of one engine.
+    #[must_use]
+    pub fn ratio_of(&self, engine: Engine) -> Option<&RatioResult> {
+        self.ratios
+            .iter()
+            .find(|ratio| ratio.engine == engine.name())
+    }
+}
+
+/// Makes the comparison.
+///
+/// # Errors
+/// The first run that fails; a checksum that differs, naming the engine; a `read_ahead_kb` that
+/// somebody changed meanwhile.
+pub fn compare(
+    plan: &Plan,
+    spawner: &mut dyn Spawner,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<Comparison, Error> {
+    let start = Instant::now();
+    let mut comparison = Comparison::default();
+    let mut reference: Option<RunResult> = None;
+    for round in 0..=plan.rounds {
+        let late = plan.time_limit.is_some_and(|limit| start.elapsed() > limit);
+        if late && round > ROUNDS_MIN {
+            break;
+        }
+        for &engine in &plan.engines {
+            progress(Progress::Starts { round, engine });
+            let result = run_one(plan, engine, round, spawner)?;
+            check_same(reference.get_or_insert_with(|| result.clone()), &result)?;
+            if round > 0 {
+                progress(Progress::Ended(&result));
+                comparison.runs.push(result);
+            }
+        }
+        check_read_ahead(plan)?;
+    }
+    comparison.ratios = ratios(plan, &comparison);
+    Ok(comparison)
+}
+
+fn run_one(
+    plan: &Plan,
+    engine: Engine,
+    round: u32,
+    spawner: &mut dyn Spawner,
+) -> Result<RunResult, Error> {
+    let spec = RunSpec {
+        engine: engine.name().to_owned(),
+        ..plan.spec.clone()
+    };
+    let mut result = spawner.run(&spec)?;
+    result.round = round;
+    result.environment = Some(plan.environment.clone());
+    Ok(result)
+}
+
+/// All engines read the same bytes in the same order, or one of them is wrong.
+fn check_same(reference: &RunResult, result: &RunResult) -> Result<(), Error> {
+    if (&reference.checksum, reference.bytes) == (&result.checksum, result.bytes) {
+        return Ok(());
+    }
+    Err(Error::failed(format!(
+        "engine {} read {} bytes with checksum {}, but {} read {} with {}",
+        result.engine,
+        result.bytes,
+        result.checksum,
+        reference.engine,
+        reference.bytes,
+        reference.checksum
+    )))
+}
+
+/// A disk that reads ahead differently half way through makes pairs of unequals.
+fn check_read_ahead(plan: &Plan) -> Result<(), Error> {
+    let Some(before) = plan.environment.read_ahead_kb else {
+        return Ok(());
+    };
+    let now = Disk::under(&plan.spec.path).and_then(|disk| disk.read_ahead().ok());
+    match now {
+        Some(now) if now != before => Err(Error::failed(format!(
+            "read_ahead_kb went from {before} to {now} meanwhile: another program changes it"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// One ratio for every engine but the baseline, over the rounds in which both ran.
+fn ratios(plan: &Plan, comparison: &Comparison) -> Vec<RatioResult> {
+    let others = plan.engines.iter().filter(|&&engine| engine != BASELINE);
+    others
+        .filter_map(|&engine| ratio(plan, comparison, engine))
+        .collect()
+}
+
+fn ratio(plan: &Plan, comparison: &Comparison, engine: Engine) -> Option<RatioResult> {
+    let pairs = comparison.runs_of(BASELINE).zip(comparison.runs_of(engine));
+    let speedups: Vec<f64> = pairs
+        .inspect(|(base, run)| assert_eq!(base.round, run.round, "a pair is of one round"))
+        .map(|(base, run)| base.seconds / run.seconds)
+        .collect();
+    let median = Median::of(&speedups)?;
+    Some(RatioResult {
+        kind: Kind::Ratio,
+        engine: engine.name().to_owned(),
+        baseline: BASELINE.name().to_owned(),
+        speedup_median: median.value,
+        speedup_ci95: [median.low, median.high],
+        runs: u32::try_from(speedups.len()).unwrap_or(u32::MAX),
+        ci_coverage: median.coverage,
+        pattern: plan.spec.pattern.clone(),
+        cache: plan.spec.cache.clone(),
+        file: plan.spec.path.display().to_string(),
+    })
+}

@@ -1,0 +1,172 @@
+//! One run: one engine reads one file once, in a process that does nothing else.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use mmap_ahead::PolicyKind;
+use mmap_ahead::lab::{Usage, UsageOf, usage};
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+use crate::access::{Access, Tally};
+use crate::datafile::readable_len;
+use crate::engine::Engine;
+use crate::pattern::Pattern;
+use crate::result::{Kind, RunResult};
+use crate::steps::Steps;
+
+/// What a child process is told to do, as one JSON argument.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunSpec {
+    /// Which file.
+    pub path: PathBuf,
+    /// Through which engine, by name.
+    pub engine: String,
+    /// In which order, by name.
+    pub pattern: String,
+    /// The name of the state that the cache was brought into; only passed on.
+    pub cache: String,
+    /// Bytes a step; none for the pattern's natural length.
+    pub touch: Option<u64>,
+    /// The seed of the pattern.
+    pub seed: u64,
+    /// The policy of our own mappings, by name; none for the default.
+    pub policy: Option<String>,
+}
+
+impl RunSpec {
+    /// A plain scan of `path` through `engine`.
+    #[must_use]
+    pub fn scan(path: PathBuf, engine: Engine) -> RunSpec {
+        RunSpec {
+            path,
+            engine: engine.name().to_owned(),
+            pattern: Pattern::Seq.to_string(),
+            cache: crate::cache::CacheState::AsIs.to_string(),
+            touch: None,
+            seed: 0,
+            policy: None,
+        }
+    }
+}
+
+/// A policy by name.
+///
+/// # Errors
+/// [`Error::Usage`] when there is none of that name.
+pub fn policy(name: &str) -> Result<PolicyKind, Error> {
+    name.parse()
+        .map_err(|error| Error::Usage(format!("{error}")))
+}
+
+/// Makes the run in this process. To be called once in a process: peak memory is cumulative.
+///
+/// # Errors
+/// Wrong names, what is not built, and whatever the engine says.
+pub fn run(spec: &RunSpec) -> Result<RunResult, Error> {
+    let engine: Engine = spec.engine.parse()?;
+    engine.check_built()?;
+    let policy = spec
+        .policy
+        .as_deref()
+        .map(policy)
+        .transpose()?
+        .unwrap_or_default();
+    let file_bytes = readable_len(&spec.path)?;
+    let steps = Steps::new(&spec.pattern.parse()?, file_bytes, spec.touch, spec.seed)?;
+    let touch = steps.touch();
+
+    let at = |error| Error::at(&spec.path)(error);
+    let before = Faults::now();
+    let start = Instant::now();
+    let mut access = Access::open(engine, &spec.path, policy).map_err(at)?;
+    let tally = access.sum(steps).map_err(at)?;
+    let seconds = start.elapsed().as_secs_f64();
+    let used = Faults::now().since(&before);
+
+    let stats = access.stats();
+    let end = Instant::now();
+    drop(access);
+    Ok(RunResult {
+        unmap_seconds: end.elapsed().as_secs_f64(),
+        touch,
+        policy: policy.name().to_owned(),
+        file_bytes,
+        stats: stats
+            .into_iter()
+            .map(|(name, count)| (name.to_owned(), count))
+            .collect(),
+        ..result(spec, &tally, seconds, &used)
+    })
+}
+
+/// What a run says of itself; the rest is filled in by whoever knows.
+fn result(spec: &RunSpec, tally: &Tally, seconds: f64, used: &Faults) -> RunResult {
+    RunResult {
+        kind: Kind::Run,
+        engine: spec.engine.clone(),
+        pattern: spec.pattern.clone(),
+        cache: spec.cache.clone(),
+        bytes: tally.bytes,
+        seconds,
+        gb_per_s: tally.bytes as f64 / seconds / 1e9,
+        minor_faults: used.process.minor_faults,
+        major_faults: used.process.major_faults,
+        cpu_user_s: used.process.user.as_secs_f64(),
+        cpu_sys_s: used.process.system.as_secs_f64(),
+        peak_rss_bytes: used.process.peak_rss_bytes,
+        checksum: tally.checksum.hex(),
+        reader_minor_faults: used.reader.minor_faults,
+        reader_major_faults: used.reader.major_faults,
+        unmap_seconds: 0.0,
+        steps: tally.steps,
+        touch: 0,
+        seed: spec.seed,
+        policy: String::new(),
+        round: 0,
+        file: spec.path.display().to_string(),
+        file_bytes: 0,
+        stats: Default::default(),
+        environment: None,
+    }
+}
+
+/// The counters of the process and of its reading thread, side by side.
+struct Faults {
+    process: Usage,
+    reader: Usage,
+}
+
+impl Faults {
+    fn now() -> Faults {
+        Faults {
+            process: usage(UsageOf::Process),
+            reader: usage(UsageOf::Thread),
+        }
+    }
+
+    fn since(&self, before: &Faults) -> Faults {
+        Faults {
+            process: difference(&self.process, &before.process),
+            reader: difference(&self.reader, &before.reader),
+        }
+    }
+}
+
+/// All that counts up is subtracted; the peak stays what it is.
+fn difference(after: &Usage, before: &Usage) -> Usage {
+    let Usage {
+        user,
+        system,
+        minor_faults,
+        major_faults,
+        peak_rss_bytes,
+    } = *after;
+    Usage {
+        user: user.saturating_sub(before.user),
+        system: system.saturating_sub(before.system),
+        minor_faults: minor_faults.saturating_sub(before.minor_faults),
+        major_faults: major_faults.saturating_sub(before.major_faults),
+        peak_rss_bytes,
+    }
+}

@@ -1,0 +1,275 @@
+//! `compare`: engines in turn over one file, medians, and paired ratios.
+
+use std::path::{Path, PathBuf};
+
+use mmap_ahead_bench::busy::Busy;
+use mmap_ahead_bench::cache::CacheState;
+use mmap_ahead_bench::compare::{self as harness, Comparison, Plan, Progress};
+use mmap_ahead_bench::datafile::{Afterwards, DataFile};
+use mmap_ahead_bench::engine::{BASELINE, Engine};
+use mmap_ahead_bench::environment::Environment;
+use mmap_ahead_bench::pattern::Pattern;
+use mmap_ahead_bench::read_ahead::ReadAhead;
+use mmap_ahead_bench::run::{self, RunSpec};
+use mmap_ahead_bench::spawn::Children;
+use mmap_ahead_bench::{Error, device, size};
+
+use crate::output::{self, Bar};
+
+/// Compare engines over one file: A B C A B C, each run in a fresh process
+///
+/// One round more than asked for is made first and thrown away. All engines must see the same
+/// checksum. Every ratio is that of a pair in the same round: above 1 is faster than memmap2.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// The file; without it one is made in --dir, and removed at the end
+    file: Option<PathBuf>,
+    /// seq, reverse, stride:BYTES, streams:K, random, zipf:THETA, blocks:BYTES,
+    /// blocks:BYTES/STRIDE, trace:FILE
+    #[arg(long, default_value_t = Pattern::Seq)]
+    pattern: Pattern,
+    /// cold (dropped before every run, and verified) or warm
+    #[arg(long, default_value_t = CacheState::Warm)]
+    cache: CacheState,
+    /// Which engines, in which order
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "memmap2,mmap,mmap+guard,reader,read"
+    )]
+    engines: Vec<Engine>,
+    /// How many rounds; bars near 1.0 need 21
+    #[arg(long, default_value_t = 11, value_parser = clap::value_parser!(u32).range(1..))]
+    runs: u32,
+    /// Length of the file that is made
+    #[arg(long, default_value = "1GiB", value_parser = size::parse, conflicts_with = "file")]
+    size: u64,
+    /// Where the file is made [default: /var/tmp, or here when that is in memory]
+    #[arg(long, conflicts_with = "file")]
+    dir: Option<PathBuf>,
+    /// Leave the file that was made, for the next comparison
+    #[arg(long, conflicts_with = "file")]
+    keep: bool,
+    /// Bytes that each step reads [default: the pattern's natural length]
+    #[arg(long, value_parser = size::parse)]
+    touch: Option<u64>,
+    /// Decides the steps of random patterns, and the content of the file that is made
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Policy of mmap and mmap+guard: off, fixed, ramp, map-ahead
+    #[arg(long)]
+    policy: Option<String>,
+    /// Set the disk's read_ahead_kb first, and put it back on every exit (root)
+    #[arg(long)]
+    read_ahead_kb: Option<u64>,
+    /// Keep this many processors busy with background readers meanwhile
+    #[arg(long, default_value_t = 0)]
+    busy: u32,
+    /// A real program's job instead of a pattern (not built yet)
+    #[arg(long)]
+    job: Option<String>,
+    /// All patterns and cache states (not built yet)
+    #[arg(long)]
+    matrix: bool,
+    /// Write a report with figures (not built yet)
+    #[arg(long)]
+    report: Option<PathBuf>,
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn compare(arguments: &Arguments) -> Result<(), Error> {
+    check(arguments)?;
+    let file = data_file(arguments)?;
+    let read_ahead = arguments
+        .read_ahead_kb
+        .map(|kib| ReadAhead::set(file.path(), kib));
+    let _read_ahead = read_ahead.transpose()?;
+    arguments.cache.prepare(file.path())?;
+    let busy = Busy::start(arguments.busy)?;
+    let plan = plan(arguments, file.path());
+    if !arguments.json {
+        output::line(&header(&plan, file.size()))?;
+    }
+    let mut children = Children::of_this_program(arguments.cache)?;
+    let comparison = run_all(arguments, &plan, &mut children)?;
+    drop(busy);
+    if arguments.json {
+        return comparison.ratios.iter().try_for_each(output::json_line);
+    }
+    output::line(&table(&plan.engines, &comparison))
+}
+
+/// Makes all runs; with --json each is printed as soon as it ends.
+fn run_all(
+    arguments: &Arguments,
+    plan: &Plan,
+    children: &mut Children,
+) -> Result<Comparison, Error> {
+    let bar = Bar::new(
+        u64::from(plan.rounds) * plan.engines.len() as u64,
+        "compare",
+    );
+    let mut printed = Ok(());
+    let comparison = harness::compare(plan, children, &mut |progress| {
+        bar.follow(progress);
+        if let (Progress::Ended(result), true, true) = (progress, arguments.json, printed.is_ok()) {
+            printed = output::json_line(result);
+        }
+    })?;
+    printed.map(|()| comparison)
+}
+
+/// Everything that can be refused before a file is made.
+fn check(arguments: &Arguments) -> Result<(), Error> {
+    let later = [
+        ("--job", arguments.job.is_some()),
+        ("--matrix", arguments.matrix),
+        ("--report", arguments.report.is_some()),
+    ];
+    if let Some((name, _)) = later.iter().find(|(_, given)| *given) {
+        return Err(Error::NotBuilt(format!("compare {name}")));
+    }
+    arguments.pattern.check_built()?;
+    for (index, engine) in arguments.engines.iter().enumerate() {
+        engine.check_built()?;
+        if arguments.engines[..index].contains(engine) {
+            return Err(Error::Usage(format!("--engines names {engine} twice")));
+        }
+    }
+    arguments
+        .policy
+        .as_deref()
+        .map(run::policy)
+        .transpose()
+        .map(drop)
+}
+
+/// The file given, or one that is made. A made one is dropped from the cache once, so that warm
+/// means "brought in by read(2)", not "left by write(2)", which makes other folios.
+fn data_file(arguments: &Arguments) -> Result<DataFile, Error> {
+    if let Some(path) = &arguments.file {
+        return DataFile::given(path);
+    }
+    let dir = arguments.dir.clone().map_or_else(default_dir, Ok)?;
+    let in_memory = device::is_memory(&device::file_system(&dir)?);
+    let afterwards = if arguments.keep {
+        Afterwards::Keep
+    } else {
+        Afterwards::Remove
+    };
+    let file = DataFile::make(&dir, arguments.size, arguments.seed, afterwards)?;
+    if !in_memory {
+        CacheState::Cold.prepare(file.path())?;
+    }
+    Ok(file)
+}
+
+/// A directory on a real disk: /var/tmp, or the current one where that is in memory or missing.
+pub(crate) fn default_dir() -> Result<PathBuf, Error> {
+    let on_disk = |dir: &Path| {
+        device::file_system(dir).is_ok_and(|name| !device::is_memory(&name)) && dir.is_dir()
+    };
+    let temporary = Path::new("/var/tmp");
+    if on_disk(temporary) {
+        Ok(temporary.to_owned())
+    } else {
+        Ok(PathBuf::from("."))
+    }
+}
+
+fn plan(arguments: &Arguments, path: &Path) -> Plan {
+    Plan {
+        spec: RunSpec {
+            path: path.to_owned(),
+            engine: String::new(),
+            pattern: arguments.pattern.to_string(),
+            cache: arguments.cache.to_string(),
+            touch: arguments.touch,
+            seed: arguments.seed,
+            policy: arguments.policy.clone(),
+        },
+        engines: arguments.engines.clone(),
+        rounds: arguments.runs,
+        time_limit: None,
+        environment: Environment {
+            busy: arguments.busy,
+            ..Environment::of(path)
+        },
+    }
+}
+
+fn header(plan: &Plan, file_bytes: u64) -> String {
+    let spec = &plan.spec;
+    let busy = match plan.environment.busy {
+        0 => String::new(),
+        busy => format!(", {busy} busy readers beside"),
+    };
+    format!(
+        "seed {}\n{}\n{} ({}), {}, {}, {} rounds{busy}",
+        spec.seed,
+        plan.environment.line(),
+        spec.path.display(),
+        size::rounded(file_bytes),
+        spec.pattern,
+        spec.cache,
+        plan.rounds
+    )
+}
+
+const HEAD: [&str; 9] = [
+    "engine",
+    "GB/s",
+    "seconds",
+    "vs memmap2",
+    "95% interval",
+    "minor",
+    "major",
+    "CPU s",
+    "peak RSS",
+];
+
+/// Medians of every engine, one a row.
+fn table(engines: &[Engine], comparison: &Comparison) -> String {
+    let rows: Vec<_> = engines
+        .iter()
+        .map(|&engine| row(engine, comparison))
+        .collect();
+    let mut text = output::table(&HEAD, &rows);
+    if !engines.contains(&BASELINE) {
+        text += "\nNo ratios: memmap2 is not among --engines.";
+    } else if let Some(ratio) = comparison
+        .ratios
+        .iter()
+        .find(|ratio| ratio.ci_coverage < 0.95)
+    {
+        let percent = ratio.ci_coverage * 100.0;
+        text += &format!("\nWith so few rounds the interval covers {percent:.0}%, not 95%.");
+    }
+    text
+}
+
+fn row(engine: Engine, comparison: &Comparison) -> Vec<String> {
+    let median = |of: fn(&mmap_ahead_bench::result::RunResult) -> f64| {
+        comparison
+            .median(engine, of)
+            .map_or(f64::NAN, |median| median.value)
+    };
+    let ratio = comparison.ratio_of(engine);
+    let interval = |[low, high]: [f64; 2]| format!("{low:.3} to {high:.3}");
+    vec![
+        engine.to_string(),
+        format!("{:.2}", median(|run| run.gb_per_s)),
+        format!("{:.4}", median(|run| run.seconds)),
+        ratio.map_or_else(
+            || "-".into(),
+            |ratio| format!("{:.3}", ratio.speedup_median),
+        ),
+        ratio.map_or_else(|| "-".into(), |ratio| interval(ratio.speedup_ci95)),
+        format!("{:.0}", median(|run| run.minor_faults as f64)),
+        format!("{:.0}", median(|run| run.major_faults as f64)),
+        format!("{:.3}", median(|run| run.cpu_user_s + run.cpu_sys_s)),
+        size::rounded(median(|run| run.peak_rss_bytes as f64) as u64),
+    ]
+}

@@ -1,0 +1,59 @@
+//! `read`: files through one engine, and what it cost.
+
+use std::path::PathBuf;
+
+use mmap_ahead_bench::cache::CacheState;
+use mmap_ahead_bench::engine::Engine;
+use mmap_ahead_bench::result::RunResult;
+use mmap_ahead_bench::run::RunSpec;
+use mmap_ahead_bench::spawn::{Children, Spawner};
+use mmap_ahead_bench::{Error, datafile, size};
+
+use crate::output;
+
+/// Read files from their first byte to their last, and say what it cost
+///
+/// Each file is read by a process of its own, from whatever state the page cache is in.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// The files
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// read, memmap2, memmap2+sequential, memmap2+willneed, memmap2+populate, memmap2+random,
+    /// mmap, mmap+guard, reader
+    #[arg(long, default_value_t = Engine::Mmap)]
+    engine: Engine,
+    /// Print the engine's own counters too
+    #[arg(long)]
+    stats: bool,
+}
+
+pub(crate) fn read(arguments: &Arguments) -> Result<(), Error> {
+    arguments.engine.check_built()?;
+    let mut children = Children::of_this_program(CacheState::AsIs)?;
+    for file in &arguments.files {
+        datafile::readable_len(file)?;
+        let result = children.run(&RunSpec::scan(file.clone(), arguments.engine))?;
+        output::line(&describe(&result))?;
+        if arguments.stats {
+            for (name, count) in &result.stats {
+                output::line(&format!("  {name} {count}"))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn describe(run: &RunResult) -> String {
+    format!(
+        "{}: {} bytes in {:.4} s, {:.2} GB/s, faults {} minor {} major, peak RSS {}, checksum {}",
+        run.file,
+        run.bytes,
+        run.seconds,
+        run.gb_per_s,
+        run.minor_faults,
+        run.major_faults,
+        size::rounded(run.peak_rss_bytes),
+        run.checksum
+    )
+}
