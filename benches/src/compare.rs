@@ -180,5 +180,6 @@ fn ratio(plan: &Plan, comparison: &Comparison, engine: Engine) -> Option<RatioRe
         pattern: plan.spec.pattern.clone(),
         cache: plan.spec.cache.clone(),
         file: plan.spec.path.display().to_string(),
+        environment: Some(plan.environment.clone()),
     })
 }

@@ -97,4 +97,7 @@ pub struct RatioResult {
     pub cache: String,
     /// The file that was read.
     pub file: String,
+    /// The machine.
+    #[serde(default)]
+    pub environment: Option<Environment>,
 }

@@ -15,6 +15,7 @@ use mmap_ahead_bench::spawn::Children;
 use mmap_ahead_bench::{Error, device, size};
 
 use crate::output::{self, Bar};
+use crate::place;
 
 /// Compare engines over one file: A B C A B C, each run in a fresh process
 ///
@@ -152,7 +153,7 @@ fn data_file(arguments: &Arguments) -> Result<DataFile, Error> {
     if let Some(path) = &arguments.file {
         return DataFile::given(path);
     }
-    let dir = arguments.dir.clone().map_or_else(default_dir, Ok)?;
+    let dir = arguments.dir.clone().unwrap_or_else(place::default_dir);
     let in_memory = device::is_memory(&device::file_system(&dir)?);
     let afterwards = if arguments.keep {
         Afterwards::Keep
@@ -164,19 +165,6 @@ fn data_file(arguments: &Arguments) -> Result<DataFile, Error> {
         CacheState::Cold.prepare(file.path())?;
     }
     Ok(file)
-}
-
-/// A directory on a real disk: /var/tmp, or the current one where that is in memory or missing.
-pub(crate) fn default_dir() -> Result<PathBuf, Error> {
-    let on_disk = |dir: &Path| {
-        device::file_system(dir).is_ok_and(|name| !device::is_memory(&name)) && dir.is_dir()
-    };
-    let temporary = Path::new("/var/tmp");
-    if on_disk(temporary) {
-        Ok(temporary.to_owned())
-    } else {
-        Ok(PathBuf::from("."))
-    }
 }
 
 fn plan(arguments: &Arguments, path: &Path) -> Plan {

@@ -3,10 +3,16 @@
 #![forbid(unsafe_code)]
 
 mod compare;
+mod demo;
+mod doctor;
+mod figure;
 mod hidden;
 mod not_built;
 mod output;
+mod place;
+mod probe;
 mod read;
+mod story;
 
 use std::process::ExitCode;
 
@@ -23,8 +29,10 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    Demo(demo::Arguments),
     Read(read::Arguments),
     Compare(compare::Arguments),
+    Doctor(doctor::Arguments),
     /// Run the simulator (not built yet)
     Sim(not_built::Arguments),
     /// The four ways to make a small store durable, timed (not built yet)
@@ -53,6 +61,8 @@ fn main() -> ExitCode {
 
 fn dispatch(command: Command) -> Result<(), Error> {
     match command {
+        Command::Demo(arguments) => demo::demo(&arguments),
+        Command::Doctor(arguments) => doctor::doctor(&arguments),
         Command::Read(arguments) => read::read(&arguments),
         Command::Compare(arguments) => compare::compare(&arguments),
         Command::Sim(_) => not_built::answer("sim"),

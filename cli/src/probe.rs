@@ -1,0 +1,266 @@
+//! What is there, learnt without trying anything that could disturb.
+
+use std::fs::{self, File};
+use std::path::Path;
+
+use mmap_ahead::lab;
+use mmap_ahead_bench::environment::{chosen, kernel};
+use serde::Serialize;
+
+/// Whether something is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum State {
+    /// It is, and this user may use it.
+    Available,
+    /// It is not, or this user may not.
+    Missing,
+    /// A setting, neither good nor bad by itself.
+    Note,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Probe {
+    pub(crate) name: String,
+    pub(crate) state: State,
+    /// In words.
+    pub(crate) detail: String,
+    /// What to type to change it; none where nothing need be changed or can be.
+    pub(crate) change: Option<String>,
+}
+
+impl Probe {
+    fn note(name: &str, detail: impl Into<String>) -> Probe {
+        Probe {
+            name: name.into(),
+            state: State::Note,
+            detail: detail.into(),
+            change: None,
+        }
+    }
+
+    fn is(name: &str, available: bool, detail: impl Into<String>) -> Probe {
+        let state = if available {
+            State::Available
+        } else {
+            State::Missing
+        };
+        Probe {
+            state,
+            ..Probe::note(name, detail)
+        }
+    }
+
+    fn change(self, command: impl Into<String>) -> Probe {
+        Probe {
+            change: Some(command.into()),
+            ..self
+        }
+    }
+}
+
+/// Looks at everything. (Later: `mmap_ahead::lab::probes()`, which tries each call.)
+pub(crate) fn probe() -> Vec<Probe> {
+    let mut probes = vec![
+        Probe::note("kernel", format!("Linux {}", kernel())),
+        Probe::note("page size", format!("{} bytes", rustix::param::page_size())),
+        switch(),
+        since(
+            "MADV_POPULATE_READ",
+            (5, 14),
+            "maps pages ahead of the reader",
+        ),
+        pagemap(),
+        since(
+            "process_madvise",
+            (5, 10),
+            "advises many ranges in one call",
+        ),
+        cachestat(),
+        since(
+            "MADV_GUARD_INSTALL",
+            (6, 15),
+            "guards single pages of a file mapping",
+        ),
+        userfaultfd(),
+        io_uring(),
+        huge_pages(),
+        seccomp(),
+    ];
+    probes.extend(disks());
+    probes
+}
+
+/// MMAP_AHEAD=off switches the engine off for the whole process.
+fn switch() -> Probe {
+    match std::env::var("MMAP_AHEAD") {
+        Err(_) => Probe::note("MMAP_AHEAD", "not set: reading ahead is on"),
+        Ok(value) if value == "off" => {
+            Probe::is("MMAP_AHEAD", false, "off: nothing is read ahead").change("unset MMAP_AHEAD")
+        }
+        Ok(value) => Probe::note("MMAP_AHEAD", format!("`{value}`: reading ahead is on")),
+    }
+}
+
+/// What every kernel from a release on has.
+fn since(name: &str, least: (u32, u32), what: &str) -> Probe {
+    let (major, minor) = least;
+    let available = release() >= least;
+    Probe::is(
+        name,
+        available,
+        format!("{what}; in Linux from {major}.{minor} on"),
+    )
+}
+
+/// The first two numbers of the kernel's release.
+fn release() -> (u32, u32) {
+    let text = kernel();
+    let mut numbers = text
+        .split(|c: char| !c.is_ascii_digit())
+        .map(|n| n.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
+
+fn pagemap() -> Probe {
+    let open = File::open("/proc/self/pagemap").is_ok();
+    let fast = release() >= (6, 7);
+    let detail = match (open, fast) {
+        (true, true) => "sees where the reader is (PAGEMAP_SCAN)",
+        (true, false) => "sees where the reader is, by reading; PAGEMAP_SCAN needs Linux 6.7",
+        (false, _) => "/proc/self/pagemap cannot be opened: the reader cannot be seen",
+    };
+    let probe = Probe::is("pagemap", open, detail);
+    if open {
+        probe
+    } else {
+        probe.change("mount /proc in the container or sandbox")
+    }
+}
+
+/// Asked about this very program, which the user may not own: TRAPS 3.
+fn cachestat() -> Probe {
+    const NAME: &str = "cachestat";
+    let own = std::env::current_exe()
+        .and_then(File::open)
+        .and_then(|file| lab::cached(&file));
+    match own {
+        Ok(_) => Probe::is(
+            NAME,
+            true,
+            "says what is in the page cache, for files one may write",
+        ),
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Probe::is(
+            NAME,
+            true,
+            "answers, but not about this program, which you may not write",
+        ),
+        Err(error) => Probe::is(NAME, false, format!("{error}; in Linux from 6.5 on")),
+    }
+}
+
+fn userfaultfd() -> Probe {
+    const NAME: &str = "userfaultfd";
+    let device = Path::new("/dev/userfaultfd");
+    let rights = rustix::fs::Access::READ_OK | rustix::fs::Access::WRITE_OK;
+    let may_open = rustix::fs::access(device, rights).is_ok();
+    match (setting("/proc/sys/vm/unprivileged_userfaultfd"), may_open) {
+        (None, false) => Probe::is(NAME, false, "this kernel is built without it"),
+        (Some(1), _) => Probe::is(NAME, true, "open to every user"),
+        (_, true) => Probe::is(NAME, true, "through /dev/userfaultfd"),
+        _ if rustix::process::geteuid().is_root() => Probe::is(
+            NAME,
+            true,
+            "for root; other users get only user-mode faults",
+        ),
+        _ => Probe::is(NAME, false, "only user-mode faults for this user")
+            .change("sudo sysctl vm.unprivileged_userfaultfd=1, or access to /dev/userfaultfd"),
+    }
+}
+
+fn io_uring() -> Probe {
+    const NAME: &str = "io_uring";
+    let root = rustix::process::geteuid().is_root();
+    let allow = "sudo sysctl kernel.io_uring_disabled=0";
+    match setting("/proc/sys/kernel/io_uring_disabled") {
+        Some(0) => Probe::is(NAME, true, "open to every user"),
+        Some(1) if root => Probe::is(NAME, true, "for root and its group"),
+        Some(1) => Probe::is(NAME, false, "only for root and a group").change(allow),
+        Some(_) => Probe::is(NAME, false, "switched off for everybody").change(allow),
+        None => Probe::is(NAME, release() >= (5, 6), "no switch; in Linux from 5.6 on"),
+    }
+}
+
+fn huge_pages() -> Probe {
+    match chosen("/sys/kernel/mm/transparent_hugepage/enabled") {
+        Some(choice) if choice == "never" => Probe::is("huge pages", false, "never")
+            .change("echo madvise | sudo tee /sys/kernel/mm/transparent_hugepage/enabled"),
+        Some(choice) => Probe::is("huge pages", true, choice),
+        None => Probe::is(
+            "huge pages",
+            false,
+            "this kernel has no transparent huge pages",
+        ),
+    }
+}
+
+/// A filter may refuse calls that the settings allow.
+fn seccomp() -> Probe {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mode = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Seccomp:"));
+    match mode.map(str::trim) {
+        Some("2") => Probe::note(
+            "seccomp",
+            "a filter is on: it may refuse userfaultfd, io_uring",
+        ),
+        _ => Probe::note("seccomp", "no filter"),
+    }
+}
+
+/// The read-ahead of every disk that is one.
+fn disks() -> Vec<Probe> {
+    let entries = fs::read_dir("/sys/block").into_iter().flatten().flatten();
+    let mut disks: Vec<_> = entries.filter_map(|entry| disk(&entry.path())).collect();
+    disks.sort_by(|a, b| a.name.cmp(&b.name));
+    disks
+}
+
+fn disk(path: &Path) -> Option<Probe> {
+    let name = path.file_name()?.to_str()?;
+    let backed = path.join("device").exists() || name.starts_with("dm-") || name.starts_with("md");
+    let setting_path = path.join("queue/read_ahead_kb");
+    let kib = setting(setting_path.to_str()?)?;
+    let probe = Probe::note(&format!("disk {name}"), format!("read_ahead_kb {kib}"));
+    let small = kib < 128;
+    let change = || format!("echo 128 | sudo tee {}", setting_path.display());
+    backed.then(|| if small { probe.change(change()) } else { probe })
+}
+
+fn setting(path: &str) -> Option<u64> {
+    fs::read_to_string(path).ok()?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_missing_thing_is_explained() {
+        let probes = probe();
+        assert!(
+            probes
+                .iter()
+                .all(|probe| !probe.detail.is_empty() && !probe.name.is_empty())
+        );
+        assert!(release() >= (3, 0), "{:?}", release());
+    }
+
+    #[test]
+    fn a_kernel_too_old_is_missing_it() {
+        assert_eq!(since("x", (2, 6), "y").state, State::Available);
+        assert_eq!(since("x", (999, 0), "y").state, State::Missing);
+    }
+}
