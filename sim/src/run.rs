@@ -145,7 +145,10 @@ impl<'a> Run<'a> {
         self.deliver();
         self.counts.touches += 1;
         let (page, now) = (touch.page, self.clock.now());
-        match self.world.memory.presence(page, now) {
+        let presence = self.world.memory.presence(page, now);
+        // Counts from its beginning: while it waits, the budget is measured from here.
+        self.world.memory.touch(page);
+        match presence {
             Presence::Mapped => self.counts.hits += 1,
             Presence::Cached => self.minor_fault(page),
             Presence::Mapping(at) => {
@@ -163,7 +166,6 @@ impl<'a> Run<'a> {
                 self.major_fault(page, cached);
             }
         }
-        self.world.memory.touch(page);
         self.clock.pass(touch.think);
     }
 
