@@ -4,7 +4,9 @@
 
 mod detect;
 mod error;
+mod fetch;
 mod mmap;
+mod observe;
 mod options;
 pub mod page;
 pub mod policy;
@@ -22,7 +24,7 @@ pub use error::Error;
 pub use mmap::*;
 pub use options::{BUDGET_DEFAULT, FOLLOWED_LEN_MIN, Fetcher, Mode};
 pub use policy::PolicyKind;
-pub use reader::Reader;
+pub use reader::{ReadPath, Reader, ReaderStats};
 pub use residency::Residency;
 pub use runtime::{Prefetch, PrefetchState};
 pub use stats::Stats;

@@ -1,16 +1,25 @@
+//! A mapping's tie to the runtime.
+
 use std::ops::Range;
 use std::os::fd::RawFd;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 
+use super::pool::{Pool, When};
 use super::prefetch::{Prefetch, PrefetchState};
-use crate::options::Ahead;
+use super::shared::{Conduct, Request, Shared};
+use crate::options::{Ahead, FOLLOWED_LEN_MIN, Mode};
 use crate::residency::Residency;
-use crate::stats::Stats;
+use crate::stats::{Counters, Stats};
+use crate::sys::{self, FileFacts, Span};
 
 /// What may be done with a mapping, as far as the engine has to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// PROT_READ (and perhaps PROT_EXEC), MAP_SHARED.
+    /// PROT_READ, MAP_SHARED.
     ReadShared,
+    /// PROT_READ | PROT_EXEC, MAP_SHARED.
+    ExecShared,
     /// PROT_READ, MAP_PRIVATE.
     ReadPrivate,
     /// Writable in any way, or anonymous: never followed by itself.
@@ -31,53 +40,198 @@ pub(crate) struct Region {
 
 /// A mapping's tie to the runtime. Inert when nothing follows the mapping.
 #[derive(Debug)]
-pub(crate) struct Follow {}
+pub(crate) struct Follow {
+    tie: Option<Tie>,
+}
+
+/// What it takes to begin: for a mapping that is not followed, only an explicit call does.
+#[derive(Debug)]
+struct Tie {
+    region: Region,
+    ahead: Ahead,
+    facts: Option<FileFacts>,
+    shared: OnceLock<Arc<Shared>>,
+}
 
 impl Follow {
     /// Starts to follow `region`, or returns an inert handle: never fails. `file` is used during the
-    /// call only, unless `ahead.keep_file`; `None` when there is no file at hand (make_read_only).
+    /// call only, unless `ahead.keep_file`; `None` when there is no file at hand.
     pub(crate) fn start(region: Region, file: Option<RawFd>, ahead: &Ahead) -> Follow {
-        let _ = (region, file, ahead);
-        Follow {}
+        if ahead.mode == Mode::Off || is_switched_off() || sys::in_forked_child() {
+            return Follow::inert();
+        }
+        let is_followed = region.access != Access::Other
+            && region.len as u64 >= FOLLOWED_LEN_MIN.0
+            && sys::has_populate();
+        let facts =
+            file.filter(|_| is_followed).and_then(|file| sys::file_facts(file).ok());
+        let tie = Tie { region, ahead: ahead.clone(), facts, shared: OnceLock::new() };
+        if is_followed {
+            let shared = tie.share(Conduct::Follow, file);
+            Pool::get().schedule(&shared, When::New);
+            let _ = tie.shared.set(shared);
+        }
+        Follow { tie: Some(tie) }
     }
 
-    /// Nothing is followed (anonymous memory, writable mappings).
+    /// Nothing is followed (anonymous memory).
     pub(crate) fn inert() -> Follow {
-        Follow {}
+        Follow { tie: None }
     }
 
     /// Ends following, and returns when no call on the mapping is in flight any more. Needed before
     /// the mapping changes its protection, address or length. Idempotent.
-    pub(crate) fn settle(&mut self) {}
+    pub(crate) fn settle(&mut self) {
+        if let Some(shared) = self.tie.take().and_then(Tie::into_shared) {
+            shared.gate.close();
+            Pool::get().forget(&shared);
+            shared.cancel_requests();
+        }
+    }
 
     /// Ends following and runs `unmap`: at once, or, when a call on this mapping has been stuck for
     /// 10 ms, as soon as that call returns, on the worker that made it.
     pub(crate) fn release(self, unmap: impl FnOnce() + Send + 'static) {
-        unmap();
+        match self.tie.and_then(Tie::into_shared) {
+            Some(shared) => {
+                shared.gate.close_and(unmap);
+                Pool::get().forget(&shared);
+                shared.cancel_requests();
+            }
+            None => unmap(),
+        }
     }
 
     /// See `Mmap::prefetch_many`; ranges are bytes of the slice, already clipped to it.
     pub(crate) fn prefetch(&self, ranges: &[Range<usize>]) -> Prefetch {
-        let _ = ranges;
-        Prefetch::new(PrefetchState::Refused)
+        let Some(tie) = self.tie.as_ref().filter(|_| !sys::in_forked_child()) else {
+            return Prefetch::new(PrefetchState::Refused);
+        };
+        let shared = tie.shared();
+        Counters::add(&shared.counters.prefetches, 1);
+        let spans = tie.spans_within_budget(ranges, shared);
+        let handle = Prefetch::new(PrefetchState::Pending);
+        let request = Request { spans, handle: handle.clone() };
+        let is_queued = shared.requests.push(request).is_ok();
+        if !is_queued || !Pool::get().schedule(shared, When::Now) {
+            Counters::add(&shared.counters.prefetches_refused, 1);
+            handle.finish(PrefetchState::Refused);
+        }
+        handle
     }
 
     /// See `Mmap::residency`; the range is bytes of the slice, already clipped to it.
     pub(crate) fn residency(&self, range: Range<usize>) -> Residency {
-        let _ = range;
-        Residency::Unknown
+        let Some(tie) = &self.tie else { return Residency::Unknown };
+        if !tie.facts.is_some_and(|facts| facts.is_cache_visible) {
+            return Residency::Unknown;
+        }
+        match sys::all_cached(tie.region.pages_of(range)) {
+            Ok(true) => Residency::Resident,
+            Ok(false) => Residency::Absent,
+            Err(_) => Residency::Unknown,
+        }
     }
 
     /// The caller's own advice for the whole mapping: MADV_RANDOM stops following, others resume it.
     pub(crate) fn advised_random(&self, random: bool) {
-        let _ = random;
+        if let Some(shared) = self.followed() {
+            shared.is_random.store(random, Ordering::Relaxed);
+            self.look_now(shared);
+        }
     }
 
-    pub(crate) fn pause(&self) {}
+    pub(crate) fn pause(&self) {
+        if let Some(shared) = self.followed() {
+            shared.is_paused.store(true, Ordering::Relaxed);
+        }
+    }
 
-    pub(crate) fn resume(&self) {}
+    pub(crate) fn resume(&self) {
+        if let Some(shared) = self.followed() {
+            shared.is_paused.store(false, Ordering::Relaxed);
+            self.look_now(shared);
+        }
+    }
 
     pub(crate) fn stats(&self) -> Stats {
-        Stats::default()
+        self.followed().map(|shared| shared.counters.snapshot()).unwrap_or_default()
     }
+
+    fn followed(&self) -> Option<&Arc<Shared>> {
+        self.tie.as_ref()?.shared.get()
+    }
+
+    fn look_now(&self, shared: &Arc<Shared>) {
+        if !sys::in_forked_child() {
+            Pool::get().schedule(shared, When::Now);
+        }
+    }
+}
+
+impl Tie {
+    /// The shared part, made when an explicit call needs it first.
+    fn shared(&self) -> &Arc<Shared> {
+        let conduct = match self.region.access {
+            Access::Other => Conduct::ReadOnly,
+            _ => Conduct::OnRequest,
+        };
+        self.shared.get_or_init(|| self.share(conduct, None))
+    }
+
+    fn share(&self, conduct: Conduct, file: Option<RawFd>) -> Arc<Shared> {
+        let may_remap = self.ahead.keep_file && self.region.access == Access::ReadShared;
+        let file = file.filter(|_| may_remap).and_then(|file| sys::keep(file).ok());
+        let span = self.region.whole();
+        let offset = self.region.file_offset - self.region.lead() as u64;
+        Arc::new(Shared::new(span, offset, &self.ahead, conduct, self.facts, file))
+    }
+
+    /// Only the process that made the mapping has workers to wait for: a forked child must not
+    /// touch locks that a worker may have held at the fork.
+    fn into_shared(self) -> Option<Arc<Shared>> {
+        self.shared.into_inner().filter(|_| !sys::in_forked_child())
+    }
+
+    /// The pages of `ranges`, cut where the prefetches that are not done yet reach the budget.
+    fn spans_within_budget(&self, ranges: &[Range<usize>], shared: &Shared) -> Vec<Span> {
+        let mut spans = Vec::with_capacity(ranges.len());
+        for range in ranges.iter().filter(|range| !range.is_empty()) {
+            let pages = self.region.pages_of(range.clone());
+            let requested = shared.requested.load(Ordering::Relaxed);
+            let room = self.ahead.budget.0.saturating_sub(requested);
+            let taken = pages.slice(0, usize::try_from(room).unwrap_or(usize::MAX));
+            if !taken.is_empty() {
+                shared.requested.fetch_add(taken.len as u64, Ordering::Relaxed);
+                spans.push(taken);
+            }
+        }
+        spans
+    }
+}
+
+impl Region {
+    /// How far the slice starts behind the start of its page.
+    fn lead(&self) -> usize {
+        self.addr % sys::page_size().bytes() as usize
+    }
+
+    /// The whole mapping, from its first page's start to its last page's end.
+    fn whole(&self) -> Span {
+        self.pages_of(0..self.len)
+    }
+
+    /// The whole pages that hold `range`.
+    fn pages_of(&self, range: Range<usize>) -> Span {
+        let page = sys::page_size().bytes() as usize;
+        let start = (self.addr + range.start) / page * page;
+        let end = (self.addr + range.end).next_multiple_of(page);
+        Span { addr: start, len: end - start }
+    }
+}
+
+/// MMAP_AHEAD=off in the environment, read once.
+fn is_switched_off() -> bool {
+    static OFF: OnceLock<bool> = OnceLock::new();
+    *OFF.get_or_init(|| std::env::var_os("MMAP_AHEAD").is_some_and(|value| value == "off"))
 }

@@ -62,7 +62,6 @@ impl Prefetch {
         let _ = self.shared.state.compare_exchange(pending, to, Ordering::AcqRel, Ordering::Acquire);
     }
 
-    #[allow(dead_code, reason = "used by the worker")]
     pub(crate) fn add_bytes(&self, bytes: u64) {
         self.shared.bytes.fetch_add(bytes, Ordering::Relaxed);
     }

@@ -3,21 +3,40 @@
 //! One wrapper a call, one conversion of errno ([`check`]), RAII for every file descriptor. What
 //! leaves this module is safe to use.
 
+mod advise;
+mod around;
 mod bell;
 mod cache;
 mod descriptor;
+mod file;
 #[cfg(feature = "lab")]
 mod lab;
+mod mincore;
+mod pagemap;
+mod read;
+mod remap;
+mod span;
+mod thread;
+pub(crate) mod trip;
 mod usage;
 mod wipe;
 
 #[allow(unused_imports, reason = "until the runtime uses it")]
 pub(crate) use bell::{Bell, Ticket};
+pub(crate) use advise::{has_populate, populate, populate_around, will_need};
+pub(crate) use around::fault_around;
 pub use cache::CacheView;
 pub(crate) use cache::cache_view;
 pub(crate) use descriptor::raw_fd_of;
 #[cfg(feature = "lab")]
 pub(crate) use lab::{lab_map, lab_map_peer};
+pub(crate) use file::{FileFacts, file_facts, keep};
+pub(crate) use mincore::{all_cached, first_page_is_cached};
+pub(crate) use pagemap::Pagemap;
+pub(crate) use read::{Now, read_ahead, read_now};
+pub(crate) use remap::remap_populated;
+pub(crate) use span::Span;
+pub(crate) use thread::{block_all_signals, sleep_precisely};
 pub use usage::{Usage, UsageOf, usage};
 #[allow(unused_imports, reason = "until the runtime uses it")]
 pub(crate) use wipe::{fork_guard_init, in_forked_child};

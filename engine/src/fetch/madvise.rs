@@ -1,0 +1,58 @@
+use std::io;
+
+use super::{Fetch, Read, device};
+use crate::sys::{self, FileFacts, Span};
+
+/// Pages of a span that are asked about before the device is started on it. A hole between two of
+/// them is left to the kernel's own read-ahead.
+const SAMPLES: usize = 4;
+
+/// MADV_WILLNEED to start the disk, MADV_POPULATE_READ to build the page table. Coherent with the
+/// file, needs no descriptor.
+#[derive(Debug)]
+pub(crate) struct Madvise {
+    facts: Option<FileFacts>,
+    around: usize,
+    cut: Option<usize>,
+}
+
+impl Madvise {
+    /// For a file of which `facts` are known. `around` is the kernel's fault-around in bytes.
+    pub(crate) fn new(facts: Option<FileFacts>, around: usize) -> Madvise {
+        Madvise { facts, around, cut: None }
+    }
+
+    /// Whether all sampled pages are in the cache; no when the kernel does not tell.
+    fn is_resident(&self, span: Span) -> bool {
+        self.facts.is_some_and(|facts| facts.is_cache_visible) && samples_are_cached(span, SAMPLES)
+    }
+
+    fn cut(&mut self) -> usize {
+        let device = self.facts.map_or((0, 0), |facts| facts.device);
+        *self.cut.get_or_insert_with(|| device::willneed_cut(device))
+    }
+}
+
+impl Fetch for Madvise {
+    fn read(&mut self, span: Span) -> io::Result<Read> {
+        if self.is_resident(span) {
+            return Ok(Read::Resident);
+        }
+        sys::will_need(span.pieces(self.cut()))?;
+        Ok(Read::Started)
+    }
+
+    fn map(&mut self, span: Span) -> io::Result<()> {
+        sys::populate_around(span, self.around)
+    }
+}
+
+/// Whether `count` pages spread over `span` are all cached.
+pub(crate) fn samples_are_cached(span: Span, count: usize) -> bool {
+    let step = (span.len / count).max(1);
+    span.pieces(step).all(|piece| {
+        let page = sys::page_size().bytes() as usize;
+        let at = Span { addr: piece.addr / page * page, len: 1 };
+        sys::first_page_is_cached(at).unwrap_or(false)
+    })
+}

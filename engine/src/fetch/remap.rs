@@ -1,0 +1,39 @@
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use super::{Fetch, Madvise, Read};
+use crate::sys::{self, Span};
+
+/// Builds the page table with MAP_FIXED | MAP_POPULATE over the window; starts the disk as
+/// [`Madvise`] does. Only for read-only shared mappings with a file of their own (TRAPS 6).
+#[derive(Debug)]
+pub(crate) struct Remap {
+    madvise: Madvise,
+    file: OwnedFd,
+    /// The address and the file offset of the mapping's first page.
+    addr: usize,
+    offset: u64,
+    refused: bool,
+}
+
+impl Remap {
+    pub(crate) fn new(madvise: Madvise, file: OwnedFd, whole: Span, offset: u64) -> Remap {
+        Remap { madvise, file, addr: whole.addr, offset, refused: false }
+    }
+}
+
+impl Fetch for Remap {
+    fn read(&mut self, span: Span) -> io::Result<Read> {
+        self.madvise.read(span)
+    }
+
+    /// A refusal (the limit on areas, most likely) leaves the mapping as it was; from then on
+    /// madvise maps.
+    fn map(&mut self, span: Span) -> io::Result<()> {
+        if self.refused {
+            return self.madvise.map(span);
+        }
+        let offset = self.offset + (span.addr - self.addr) as u64;
+        sys::remap_populated(span, self.file.as_fd(), offset).inspect_err(|_| self.refused = true)
+    }
+}

@@ -1,0 +1,227 @@
+//! The passive observer: blocks left out of populated windows say, by becoming present, that the
+//! reader passed.
+//!
+//! Nothing is protected and nobody is interrupted: the reader takes one ordinary fault on each
+//! marker, and looking at a marker costs half a microsecond. What makes a present page mean
+//! something is that nobody but a reader can have mapped it:
+//!
+//! - A **marker** is checked while its window is being mapped. If a large folio brought it in with
+//!   its neighbours, it is counted as false and never believed (TRAPS 1).
+//! - The **edge** behind the last window is moved past whatever the window's last folio mapped.
+//!   A reader that outruns all windows is met there.
+//! - The **sweep** finds readers that nobody expected: it walks the page table for pages that
+//!   neither we nor a known reader mapped, as seldom as it is dear.
+
+use std::io;
+
+use super::blocks::{Blocks, Known};
+use super::still::Still;
+use super::sweep::Sweep;
+use super::{Observer, Touches, View};
+use crate::fetch::Fetch;
+use crate::page::{Nanos, PageIndex, PageRange};
+use crate::policy::Window;
+use crate::stats::Counters;
+
+/// Markers and edges watched at once; the oldest are forgotten first. A look costs one scan each.
+const BLOCKS_MAX: usize = 64;
+const EDGES_MAX: usize = 16;
+
+/// The first page that is not mapped behind a run of windows, and the window that comes after it:
+/// what lies between becomes present by a reader's faults only.
+#[derive(Clone, Copy, Debug)]
+struct Edge {
+    at: PageIndex,
+    limit: PageIndex,
+}
+
+#[derive(Debug)]
+pub(crate) struct Marker {
+    /// Blocks that were absent after everything around them was mapped.
+    blocks: Vec<PageRange>,
+    edges: Vec<Edge>,
+    /// Blocks whose presence is explained: mapped by us, or reported.
+    known: Blocks,
+    sweep: Sweep,
+    still: Still,
+}
+
+impl Marker {
+    pub(crate) fn new(view: &View) -> Marker {
+        Marker {
+            blocks: Vec::new(),
+            edges: Vec::new(),
+            known: Blocks::new(view.block_len(), view.lead()),
+            sweep: Sweep::default(),
+            still: Still::default(),
+        }
+    }
+
+    fn look_at_markers(
+        &mut self,
+        view: &View,
+        touches: &mut Touches,
+        counters: &Counters,
+    ) -> io::Result<()> {
+        let mut kept = 0;
+        for index in 0..self.blocks.len() {
+            let block = self.blocks[index];
+            Counters::add(&counters.polls, 1);
+            if view.any_present(block)? {
+                self.known.assign(block, Known::Yes);
+                touches.passed.push(block.start);
+            } else {
+                self.blocks[kept] = block;
+                kept += 1;
+            }
+        }
+        self.blocks.truncate(kept);
+        Ok(())
+    }
+
+    fn look_at_edges(
+        &mut self,
+        view: &View,
+        touches: &mut Touches,
+        counters: &Counters,
+    ) -> io::Result<()> {
+        for index in 0..self.edges.len() {
+            let Edge { at, limit } = self.edges[index];
+            Counters::add(&counters.polls, 1);
+            if !view.any_present(view.block_of(at))? {
+                continue;
+            }
+            let frontier = view.frontier_after(at, limit)?;
+            let passed = PageRange::new(at, frontier);
+            self.known.assign(passed, Known::Yes);
+            touches.found.push(passed);
+            self.edges[index].at = frontier;
+            if !self.still.is_on() {
+                Counters::add(&counters.late, 1);
+            }
+        }
+        self.edges.retain(|edge| edge.at < edge.limit);
+        Ok(())
+    }
+
+    /// Maps `window` but for the marker block, and arms the block if it stayed absent.
+    fn map_around(
+        &mut self,
+        view: &View,
+        window: Window,
+        fetch: &mut dyn Fetch,
+        counters: &Counters,
+    ) -> io::Result<()> {
+        let block = window.trigger.map(|page| view.block_of(page)).unwrap_or_default();
+        let block = block.intersect(window.range);
+        let neighbour = view.block_of(block.end).intersect(window.range);
+        let before = PageRange::new(window.range.start, block.start);
+        let after = PageRange::new(block.end, window.range.end);
+        if block.is_empty() || neighbour.is_empty() {
+            return self.map_pages(view, window.range, fetch, counters);
+        }
+        let was_absent = !view.any_present(block)?;
+        self.map_pages(view, neighbour, fetch, counters)?;
+        // Only the few microseconds of that call lie between the two looks: a block that came with
+        // its neighbour sits in the same large folio.
+        if was_absent && view.any_present(block)? {
+            Counters::add(&counters.false_markers, 1);
+            self.still.false_marker();
+        } else if was_absent {
+            self.still.true_marker();
+        }
+        self.map_pages(view, before, fetch, counters)?;
+        if self.still.is_on() {
+            return Ok(());
+        }
+        self.map_pages(view, PageRange::new(neighbour.end, after.end), fetch, counters)?;
+        self.arm(view, block, counters)
+    }
+
+    fn map_pages(
+        &mut self,
+        view: &View,
+        pages: PageRange,
+        fetch: &mut dyn Fetch,
+        counters: &Counters,
+    ) -> io::Result<()> {
+        if pages.is_empty() {
+            return Ok(());
+        }
+        fetch.map(view.span_of(pages))?;
+        self.known.assign(pages, Known::Yes);
+        Counters::add(&counters.pages_mapped, pages.count().0);
+        Ok(())
+    }
+
+    /// Watches `block` from now on, unless it is present already.
+    fn arm(&mut self, view: &View, block: PageRange, counters: &Counters) -> io::Result<()> {
+        if block.is_empty() || view.any_present(block)? {
+            return Ok(());
+        }
+        Counters::add(&counters.markers, 1);
+        if self.blocks.len() == BLOCKS_MAX {
+            self.blocks.remove(0);
+        }
+        self.blocks.push(block);
+        Ok(())
+    }
+
+    /// Puts an edge behind `window`, past what its last folio mapped beyond it, and ends the edge
+    /// before it.
+    fn move_edge(&mut self, view: &View, window: PageRange) -> io::Result<()> {
+        let end = view.pages().end;
+        let limit = self.known.next_known(window.end, end);
+        for edge in self.edges.iter_mut().filter(|edge| edge.at < window.end) {
+            edge.limit = edge.limit.min(window.start);
+        }
+        self.edges.retain(|edge| edge.at < edge.limit);
+        let mut at = window.end;
+        if !self.still.is_on() {
+            at = view.frontier_after(at, limit)?;
+            self.known.assign(PageRange::new(window.end, at), Known::Yes);
+        }
+        if self.edges.len() == EDGES_MAX {
+            self.edges.remove(0);
+        }
+        if at < limit {
+            self.edges.push(Edge { at, limit });
+        }
+        Ok(())
+    }
+}
+
+impl Observer for Marker {
+    fn look(
+        &mut self,
+        view: &View,
+        now: Nanos,
+        touches: &mut Touches,
+        counters: &Counters,
+    ) -> io::Result<()> {
+        self.look_at_markers(view, touches, counters)?;
+        self.look_at_edges(view, touches, counters)?;
+        self.sweep.run(view, now, &mut self.known, &mut touches.found, counters)
+    }
+
+    fn map_window(
+        &mut self,
+        view: &View,
+        window: Window,
+        fetch: &mut dyn Fetch,
+        counters: &Counters,
+    ) -> io::Result<()> {
+        if self.still.skip_window() {
+            let block = window.trigger.map(|page| view.block_of(page)).unwrap_or_default();
+            self.arm(view, block, counters)?;
+        } else {
+            self.map_around(view, window, fetch, counters)?;
+            Counters::add(&counters.windows, 1);
+        }
+        self.move_edge(view, window.range)
+    }
+
+    fn is_still(&self) -> bool {
+        self.still.is_on()
+    }
+}

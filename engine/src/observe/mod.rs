@@ -1,0 +1,61 @@
+//! Who saw what: ways to learn where a reader is.
+
+mod blocks;
+mod marker;
+mod still;
+mod sweep;
+mod view;
+
+pub(crate) use marker::Marker;
+pub(crate) use view::View;
+
+use std::io;
+
+use crate::fetch::Fetch;
+use crate::page::{Nanos, PageIndex, PageRange};
+use crate::policy::Window;
+use crate::stats::Counters;
+
+/// Touches learnt by one look. Lent and used again.
+#[derive(Debug, Default)]
+pub(crate) struct Touches {
+    /// Triggers that a reader has passed.
+    pub(crate) passed: Vec<PageIndex>,
+    /// Pages found mapped by nobody but a reader, in no order.
+    pub(crate) found: Vec<PageRange>,
+}
+
+impl Touches {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.passed.is_empty() && self.found.is_empty()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.passed.clear();
+        self.found.clear();
+    }
+}
+
+/// A way to see where readers are. One for each followed mapping; used by one worker at a time.
+pub(crate) trait Observer: Send {
+    /// Adds to `touches` what became known since the last look.
+    fn look(
+        &mut self,
+        view: &View,
+        now: Nanos,
+        touches: &mut Touches,
+        counters: &Counters,
+    ) -> io::Result<()>;
+
+    /// Carries out a window in such a way that a touch of its trigger will be seen.
+    fn map_window(
+        &mut self,
+        view: &View,
+        window: Window,
+        fetch: &mut dyn Fetch,
+        counters: &Counters,
+    ) -> io::Result<()>;
+
+    /// Whether windows are left to the reader for now, because mapping them wins nothing.
+    fn is_still(&self) -> bool;
+}

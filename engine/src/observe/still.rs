@@ -1,0 +1,71 @@
+//! When to keep still: on large folios the kernel maps up to 2 MiB for one fault, and there is
+//! nothing to win by mapping ahead, only a marker to lose.
+
+/// False markers in a row that end mapping ahead. One alone may be chance: a reader that passed in
+/// just those microseconds.
+const FALSE_IN_A_ROW: u32 = 2;
+/// Windows left alone at first and at most, before one is tried again.
+const PAUSE_WINDOWS_FIRST: u32 = 64;
+const PAUSE_WINDOWS_MAX: u32 = 4096;
+
+/// Whether windows are mapped at the moment, or left to the reader's own large faults.
+#[derive(Debug)]
+pub(crate) struct Still {
+    false_in_a_row: u32,
+    windows_left: u32,
+    pause: u32,
+}
+
+impl Default for Still {
+    fn default() -> Still {
+        Still { false_in_a_row: 0, windows_left: 0, pause: PAUSE_WINDOWS_FIRST }
+    }
+}
+
+impl Still {
+    pub(crate) fn is_on(&self) -> bool {
+        self.windows_left > 0
+    }
+
+    /// A marker was mapped by its neighbour.
+    pub(crate) fn false_marker(&mut self) {
+        self.false_in_a_row += 1;
+        if self.false_in_a_row >= FALSE_IN_A_ROW {
+            self.windows_left = self.pause;
+            self.pause = (self.pause * 2).min(PAUSE_WINDOWS_MAX);
+            // The window tried after the pause decides alone.
+            self.false_in_a_row = FALSE_IN_A_ROW - 1;
+        }
+    }
+
+    /// A marker stayed absent: small folios here.
+    pub(crate) fn true_marker(&mut self) {
+        *self = Still::default();
+    }
+
+    /// Asked before each window: whether to leave it alone.
+    pub(crate) fn skip_window(&mut self) -> bool {
+        let skip = self.is_on();
+        self.windows_left = self.windows_left.saturating_sub(1);
+        skip
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_false_markers_in_a_row_bring_a_pause_that_doubles() {
+        let mut still = Still::default();
+        still.false_marker();
+        assert!(!still.is_on(), "one may be chance");
+        still.false_marker();
+        assert_eq!((0..1000).take_while(|_| still.skip_window()).count(), 64);
+        still.false_marker();
+        assert_eq!((0..1000).take_while(|_| still.skip_window()).count(), 128);
+        still.true_marker();
+        still.false_marker();
+        assert!(!still.is_on());
+    }
+}

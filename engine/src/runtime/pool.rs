@@ -1,0 +1,327 @@
+//! Few threads for all mappings: one leads, one stands by.
+//!
+//! The leader sleeps until the next mapping is due, and steps it. Right before a call that may
+//! block it gives up the lead; the standby takes it over only if work is overdue, so that a fast
+//! fetch costs no thread switch and a stuck one holds up nobody for longer than the grace
+//! (TRAPS 10). Threads are made when they are missing, up to a limit.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use super::clock;
+use super::pace::{LOOK_NANOS_FIRST, Next};
+use super::shared::Shared;
+use crate::page::Nanos;
+use crate::sys::{self, Bell, UsageOf};
+
+/// How late a mapping may be before the standby steps in.
+const GRACE: Duration = Duration::from_millis(4);
+/// The standby sleeps for good when nothing was fetched for this long.
+const DEEP_AFTER: Nanos = Nanos(100_000_000);
+/// The most threads, reached only when that many fetches are stuck at once.
+const WORKERS_MAX: usize = 32;
+/// How often the fault counters are looked at while mappings are dormant.
+const TICK_NANOS: u64 = 10_000_000;
+/// What one look at a dormant mapping takes, measured: 1 to 3 us.
+const DORMANT_LOOK_NANOS: u64 = 3000;
+/// All dormant looks together take one part in this many of a core.
+const DORMANT_REST_FACTOR: u64 = 256;
+const STACK_BYTES: usize = 256 << 10;
+
+/// The threads and what they have to do.
+#[derive(Debug)]
+pub(super) struct Pool {
+    state: Mutex<State>,
+    /// Wakes the leader; may be rung by a signal handler.
+    bell: Bell,
+    /// Wakes the standby.
+    standby: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    queue: BinaryHeap<Reverse<Entry>>,
+    dormant: Vec<Entry>,
+    stamps: u64,
+    has_leader: bool,
+    /// When the sleeping leader will wake by itself.
+    wakes_at: Nanos,
+    workers: usize,
+    standing_by: usize,
+    is_standby_deep: bool,
+    fetched_at: Nanos,
+    tick_at: Nanos,
+    dormant_not_before: Nanos,
+    faults: u64,
+}
+
+/// A mapping in the queue; valid while the mapping carries the same stamp.
+#[derive(Debug)]
+struct Entry {
+    due: Nanos,
+    stamp: u64,
+    shared: Arc<Shared>,
+}
+
+impl Pool {
+    /// The pool of this process. No thread runs until a mapping is added.
+    pub(super) fn get() -> &'static Pool {
+        static POOL: OnceLock<Pool> = OnceLock::new();
+        POOL.get_or_init(|| {
+            sys::fork_guard_init();
+            Pool {
+                state: Mutex::new(State::default()),
+                bell: Bell::new(),
+                standby: Condvar::new(),
+            }
+        })
+    }
+
+    /// Has `shared` stepped soon: a new mapping, or one that is asked to do something now. Returns
+    /// whether anybody is there to do it.
+    pub(super) fn schedule(&'static self, shared: &Arc<Shared>, when: When) -> bool {
+        let delay = match when {
+            When::New => LOOK_NANOS_FIRST,
+            When::Now => 0,
+        };
+        let due = Nanos(clock::now().0 + delay);
+        let mut state = self.lock();
+        state.push(shared, due);
+        if state.workers == 0 && !self.spawn_worker(&mut state) {
+            return false;
+        }
+        let is_late = state.wakes_at.0 > due.0 + LOOK_NANOS_FIRST;
+        drop(state);
+        if is_late {
+            self.bell.ring();
+        }
+        true
+    }
+
+    /// Makes every entry of `shared` invalid: the mapping goes away.
+    pub(super) fn forget(&self, shared: &Shared) {
+        shared.stamp.store(u64::MAX, Ordering::Relaxed);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn spawn_worker(&'static self, state: &mut State) -> bool {
+        if state.workers >= WORKERS_MAX {
+            return false;
+        }
+        let builder = thread::Builder::new().name("mmap-ahead".into()).stack_size(STACK_BYTES);
+        let spawned = builder.spawn(move || {
+            sys::block_all_signals();
+            sys::sleep_precisely();
+            self.work();
+        });
+        match spawned {
+            Ok(_) => state.workers += 1,
+            Err(error) => tracing::warn!(%error, "mmap-ahead: no worker thread; it is off"),
+        }
+        state.workers > 0
+    }
+
+    fn work(&'static self) {
+        let mut state = self.lock();
+        loop {
+            if state.has_leader {
+                state = self.stand_by(state);
+                continue;
+            }
+            state.has_leader = true;
+            let (entry, unlocked) = self.next(state);
+            drop(unlocked);
+            let mut lead = Lead { pool: self, is_mine: true };
+            let next = entry.step(&mut || lead.give_up());
+            state = self.lock();
+            if lead.is_mine {
+                state.has_leader = false;
+            }
+            state.finish(&entry, next);
+        }
+    }
+
+    /// Sleeps until a mapping is due and takes it from the queue.
+    fn next<'a>(&'a self, mut state: MutexGuard<'a, State>) -> (Entry, MutexGuard<'a, State>) {
+        loop {
+            let now = clock::now();
+            state.tick(now);
+            let due = state.next_due();
+            if due.is_some_and(|due| due <= now) {
+                match state.queue.pop() {
+                    Some(Reverse(entry)) if entry.due <= now => {
+                        if entry.is_valid() {
+                            state.wakes_at = Nanos(0);
+                            return (entry, state);
+                        }
+                    }
+                    Some(later) => state.queue.push(later),
+                    None => {}
+                }
+                continue;
+            }
+            state.wakes_at = due.unwrap_or(Nanos(u64::MAX));
+            let ticket = self.bell.listen();
+            drop(state);
+            let timeout = due.map(|due| Duration::from_nanos(due.since(now).0));
+            self.bell.wait(ticket, timeout);
+            state = self.lock();
+        }
+    }
+
+    /// Waits until there is no leader and work is overdue.
+    fn stand_by<'a>(&self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        state.standing_by += 1;
+        loop {
+            let now = clock::now();
+            let overdue = Nanos(now.0.saturating_sub(GRACE.as_nanos() as u64));
+            if !state.has_leader && state.next_due().is_some_and(|due| due <= overdue) {
+                break;
+            }
+            let is_quiet = state.has_leader && now.since(state.fetched_at) > DEEP_AFTER;
+            state.is_standby_deep = is_quiet;
+            state = if is_quiet {
+                self.standby.wait(state).unwrap_or_else(PoisonError::into_inner)
+            } else {
+                let waited = self.standby.wait_timeout(state, GRACE);
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            };
+        }
+        state.standing_by -= 1;
+        state
+    }
+
+    /// The leader is about to make a call that may block.
+    fn give_up_lead(&'static self) {
+        let mut state = self.lock();
+        state.has_leader = false;
+        state.fetched_at = clock::now();
+        if state.standing_by == 0 {
+            self.spawn_worker(&mut state);
+        } else if state.is_standby_deep {
+            state.is_standby_deep = false;
+            self.standby.notify_one();
+        }
+    }
+}
+
+/// When a mapping is to be stepped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum When {
+    /// In a moment: its reader has not begun.
+    New,
+    /// At once.
+    Now,
+}
+
+/// The lead while a step runs.
+struct Lead {
+    pool: &'static Pool,
+    is_mine: bool,
+}
+
+impl Lead {
+    fn give_up(&mut self) {
+        if std::mem::replace(&mut self.is_mine, false) {
+            self.pool.give_up_lead();
+        }
+    }
+}
+
+impl State {
+    fn push(&mut self, shared: &Arc<Shared>, due: Nanos) {
+        self.stamps += 1;
+        shared.stamp.store(self.stamps, Ordering::Relaxed);
+        let entry = Entry { due, stamp: self.stamps, shared: Arc::clone(shared) };
+        self.queue.push(Reverse(entry));
+    }
+
+    fn next_due(&self) -> Option<Nanos> {
+        let queued = self.queue.peek().map(|entry| entry.0.due);
+        let tick = (!self.dormant.is_empty()).then_some(self.tick_at);
+        queued.into_iter().chain(tick).min()
+    }
+
+    /// Puts a stepped mapping back. One that was scheduled anew meanwhile, while its task was
+    /// taken, is due at once.
+    fn finish(&mut self, entry: &Entry, next: Next) {
+        if entry.shared.gate.is_closed() {
+            return;
+        }
+        if !entry.is_valid() {
+            self.push(&entry.shared, clock::now());
+            return;
+        }
+        match next {
+            Next::At(due) => self.push(&entry.shared, due),
+            Next::Dormant => {
+                let Entry { due, stamp, ref shared } = *entry;
+                self.dormant.push(Entry { due, stamp, shared: Arc::clone(shared) });
+            }
+        }
+    }
+
+    /// Every 10 ms while mappings are dormant: if the process has faulted since the last time, a
+    /// reader may have come back, and all of them are looked at, as far as that is cheap.
+    fn tick(&mut self, now: Nanos) {
+        if self.dormant.is_empty() || now < self.tick_at {
+            return;
+        }
+        self.tick_at = Nanos(now.0 + TICK_NANOS);
+        self.dormant.retain(|entry| entry.is_valid() && !entry.shared.gate.is_closed());
+        if now < self.dormant_not_before {
+            return;
+        }
+        let usage = sys::usage(UsageOf::Process);
+        let faults = usage.minor_faults + usage.major_faults;
+        if faults == self.faults {
+            return;
+        }
+        self.faults = faults;
+        let cost = self.dormant.len() as u64 * DORMANT_LOOK_NANOS;
+        self.dormant_not_before = Nanos(now.0 + cost * DORMANT_REST_FACTOR);
+        for entry in std::mem::take(&mut self.dormant) {
+            self.push(&entry.shared, now);
+        }
+    }
+}
+
+impl Entry {
+    fn is_valid(&self) -> bool {
+        self.shared.stamp.load(Ordering::Relaxed) == self.stamp
+    }
+
+    /// Steps the mapping, unless it is gone or another worker is stuck in it.
+    fn step(&self, before_fetch: &mut dyn FnMut()) -> Next {
+        let Some(_inside) = self.shared.gate.enter() else { return Next::Dormant };
+        let Ok(mut task) = self.shared.task.try_lock() else { return Next::Dormant };
+        task.step(&self.shared, before_fetch)
+    }
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Entry) -> bool {
+        (self.due, self.stamp) == (other.due, other.stamp)
+    }
+}
+
+impl Eq for Entry {}
+
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Entry) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Entry {
+    fn cmp(&self, other: &Entry) -> std::cmp::Ordering {
+        (self.due, self.stamp).cmp(&(other.due, other.stamp))
+    }
+}

@@ -1,0 +1,102 @@
+//! What the owner of a mapping and the workers share.
+
+use std::os::fd::OwnedFd;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crossbeam_queue::ArrayQueue;
+
+use super::gate::Gate;
+use super::prefetch::{Prefetch, PrefetchState};
+use super::task::Task;
+use crate::options::Ahead;
+use crate::stats::Counters;
+use crate::sys::{FileFacts, Span};
+
+/// Explicit prefetches that may wait at once; one more is refused.
+const REQUESTS_MAX: usize = 64;
+
+/// An explicit prefetch on its way to a worker.
+#[derive(Debug)]
+pub(super) struct Request {
+    /// Page-aligned pieces of the mapping.
+    pub(super) spans: Vec<Span>,
+    pub(super) handle: Prefetch,
+}
+
+/// What may be done to a mapping besides starting the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Conduct {
+    /// Follow readers, build page tables.
+    Follow,
+    /// Build page tables, but only when asked.
+    OnRequest,
+    /// Never build page tables: in a writable mapping of a file they would be read-only entries,
+    /// and every store would fault again, page by page, where one fault maps a whole folio.
+    ReadOnly,
+}
+
+/// One mapping.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) span: Span,
+    /// The file offset of the first page.
+    pub(super) offset: u64,
+    pub(super) ahead: Ahead,
+    pub(super) conduct: Conduct,
+    pub(super) facts: Option<FileFacts>,
+    pub(super) gate: Gate,
+    pub(super) counters: Counters,
+    pub(super) requests: ArrayQueue<Request>,
+    /// Bytes of explicit prefetches that are not done yet: kept within the budget.
+    pub(super) requested: AtomicU64,
+    pub(super) is_paused: AtomicBool,
+    pub(super) is_random: AtomicBool,
+    /// Which entry of the queue is valid: see `pool`.
+    pub(super) stamp: AtomicU64,
+    /// The file, for the fetcher that needs it; taken by the task.
+    pub(super) file: Mutex<Option<OwnedFd>>,
+    pub(super) task: Mutex<Task>,
+}
+
+impl Shared {
+    pub(super) fn new(
+        span: Span,
+        offset: u64,
+        ahead: &Ahead,
+        conduct: Conduct,
+        facts: Option<FileFacts>,
+        file: Option<OwnedFd>,
+    ) -> Shared {
+        Shared {
+            span,
+            offset,
+            ahead: ahead.clone(),
+            conduct,
+            facts,
+            gate: Gate::default(),
+            counters: Counters::default(),
+            requests: ArrayQueue::new(REQUESTS_MAX),
+            requested: AtomicU64::new(0),
+            is_paused: AtomicBool::new(false),
+            is_random: AtomicBool::new(false),
+            stamp: AtomicU64::new(0),
+            file: Mutex::new(file),
+            task: Mutex::new(Task::default()),
+        }
+    }
+
+    /// Ends what was asked for and will not be done, since the mapping goes away.
+    pub(super) fn cancel_requests(&self) {
+        while let Some(request) = self.requests.pop() {
+            request.handle.finish(PrefetchState::Cancelled);
+        }
+    }
+
+    /// Whether readers are followed at the moment.
+    pub(super) fn is_followed(&self) -> bool {
+        self.conduct == Conduct::Follow
+            && !self.is_paused.load(Ordering::Relaxed)
+            && !self.is_random.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,299 @@
+//! One mapping's share of a worker: look, plan, fetch, and say when to come back.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+
+use super::clock;
+use super::explicit::Explicit;
+use super::pace::{Next, Pace};
+use super::shared::{Conduct, Shared};
+use crate::fetch::{Fetch, Madvise, Read, Remap, samples_are_cached};
+use crate::observe::{Marker, Observer, Touches, View};
+use crate::options::Fetcher;
+use crate::page::{ByteLen, Nanos, PageCount, PageRange};
+use crate::policy::{Event, Geometry, Outcome, Plan, Policy, Source, Window};
+use crate::stats::Counters;
+use crate::sys;
+
+/// A step that has work left comes back after this long, so that other mappings get their turn.
+const STEP_NANOS_MAX: u64 = 1_000_000;
+/// Bytes between two pages that are asked about when everything ahead seems to be in memory.
+const CALM_SAMPLE_BYTES: usize = 2 << 20;
+const CALM_SAMPLES_MAX: usize = 128;
+
+/// The state of one mapping, used by one worker at a time.
+#[derive(Debug, Default)]
+pub(super) struct Task {
+    state: State,
+    explicit: Explicit,
+}
+
+#[derive(Debug, Default)]
+enum State {
+    /// Before the first step.
+    #[default]
+    New,
+    Ready(Box<Kit>),
+    /// Nothing is followed: no page map, or it failed.
+    Off,
+}
+
+/// Everything that following a mapping takes.
+struct Kit {
+    view: View,
+    observer: Box<dyn Observer>,
+    policy: Box<dyn Policy>,
+    fetch: Box<dyn Fetch>,
+    pace: Pace,
+    touches: Touches,
+    plan: Plan,
+    pending: VecDeque<Work>,
+    budget: PageCount,
+    /// Reads of this step that found the pages in memory, and those that did not.
+    resident: u32,
+    started: u32,
+}
+
+/// A piece of a plan.
+#[derive(Clone, Copy, Debug)]
+enum Work {
+    Read(PageRange),
+    Map(Window),
+}
+
+/// Called right before a call that may block.
+pub(super) type BeforeFetch<'a> = &'a mut dyn FnMut();
+
+impl Task {
+    /// Does what is due for `shared`, inside its gate.
+    pub(super) fn step(&mut self, shared: &Shared, before_fetch: BeforeFetch<'_>) -> Next {
+        if matches!(self.state, State::New) {
+            self.state = Kit::new(shared).map_or(State::Off, |kit| State::Ready(Box::new(kit)));
+        }
+        let begun = clock::now();
+        let explicit_left = self.explicit.step(shared, before_fetch);
+        let next = match &mut self.state {
+            State::Ready(kit) if shared.is_followed() => match kit.step(shared, begun, before_fetch)
+            {
+                Ok(next) => next,
+                Err(error) => {
+                    tracing::warn!(%error, "mmap-ahead: cannot look at the page table; it is off");
+                    self.state = State::Off;
+                    Next::Dormant
+                }
+            },
+            _ => Next::Dormant,
+        };
+        if explicit_left { Next::At(begun) } else { next }
+    }
+}
+
+impl Kit {
+    fn new(shared: &Shared) -> Option<Kit> {
+        if shared.conduct != Conduct::Follow {
+            return None;
+        }
+        let pagemap = super::pagemap()?;
+        let around = sys::fault_around(pagemap);
+        let page_size = sys::page_size();
+        let view = View { span: shared.span, page_size, around, pagemap };
+        let len = ByteLen(shared.span.len as u64);
+        let mut geometry = Geometry::new(page_size, len, shared.ahead.budget);
+        geometry.fault_around = view.block_len();
+        Some(Kit {
+            view,
+            observer: Box::new(Marker::new(&view)),
+            policy: shared.ahead.policy.build(geometry),
+            fetch: fetcher(shared, around),
+            pace: Pace::new(),
+            touches: Touches::default(),
+            plan: Plan::new(),
+            pending: VecDeque::new(),
+            budget: geometry.budget,
+            resident: 0,
+            started: 0,
+        })
+    }
+
+    fn step(
+        &mut self,
+        shared: &Shared,
+        begun: Nanos,
+        before_fetch: BeforeFetch<'_>,
+    ) -> io::Result<Next> {
+        (self.resident, self.started) = (0, 0);
+        let mut now = begun;
+        let mut progressed = false;
+        loop {
+            progressed |= self.look(shared, now)?;
+            let Some(work) = self.pending.pop_front() else { break };
+            before_fetch();
+            self.carry_out(work, shared);
+            now = clock::now();
+            if shared.gate.is_closed() {
+                return Ok(Next::Dormant);
+            }
+            if now.since(begun).0 > STEP_NANOS_MAX {
+                return Ok(Next::At(now));
+            }
+        }
+        if !progressed {
+            self.pace.waited();
+        }
+        self.rest_if_calm();
+        Ok(self.pace.next(now))
+    }
+
+    /// Looks, tells the policy, queues what it plans. Returns whether a reader was seen.
+    fn look(&mut self, shared: &Shared, now: Nanos) -> io::Result<bool> {
+        self.touches.clear();
+        self.observer.look(&self.view, now, &mut self.touches, &shared.counters)?;
+        if self.touches.is_empty() {
+            return Ok(false);
+        }
+        self.plan.clear();
+        let count = self.touches.passed.len() + self.touches.found.len();
+        Counters::add(&shared.counters.touches, count as u64);
+        for &page in &self.touches.passed {
+            let touch = Event::Touch { page, at: now, source: Source::Marker };
+            self.policy.on(&touch, &mut self.plan);
+        }
+        if !self.touches.found.is_empty() {
+            self.touches.found.sort_unstable_by_key(|range| range.start);
+            let touched = Event::Touched { pages: &self.touches.found, at: now };
+            self.policy.on(&touched, &mut self.plan);
+        }
+        self.drop_overtaken();
+        self.queue_plan();
+        let passed = self.touches.passed.iter().copied();
+        let furthest = passed.chain(self.touches.found.iter().map(|range| range.end)).max();
+        self.pace.progressed(now, furthest.unwrap_or_default());
+        Ok(true)
+    }
+
+    /// Forgets queued windows that a reader has gone through already.
+    fn drop_overtaken(&mut self) {
+        for touched in &self.touches.found {
+            self.pending.retain(|work| match work {
+                Work::Read(range) => !is_within(*range, *touched),
+                Work::Map(window) => !is_within(window.range, *touched),
+            });
+        }
+    }
+
+    /// Queues the plan, cut to the mapping and to the budget: reads first, so that the disk works
+    /// while the page table is built.
+    fn queue_plan(&mut self) {
+        let whole = self.view.pages();
+        let mut reads = Allowance { whole, room: self.budget };
+        let mut windows = Allowance { whole, room: self.budget };
+        for &range in self.plan.reads() {
+            self.pending.extend(reads.take(range).map(Work::Read));
+        }
+        for window in self.plan.windows() {
+            self.pending.extend(windows.take(window.range).map(|range| {
+                let trigger = window.trigger.filter(|&page| range.contains(page));
+                Work::Map(Window { range, trigger })
+            }));
+        }
+    }
+
+    fn carry_out(&mut self, work: Work, shared: &Shared) {
+        let begun = clock::now();
+        let counters = &shared.counters;
+        let (range, result) = match work {
+            Work::Read(range) => (range, self.read(range, counters)),
+            Work::Map(window) => {
+                let fetch = &mut *self.fetch;
+                let mapped = self.observer.map_window(&self.view, window, fetch, counters);
+                (window.range, mapped)
+            }
+        };
+        let outcome = match result {
+            Ok(()) => Outcome::Done,
+            Err(error) => {
+                Counters::add(&counters.refused, 1);
+                tracing::debug!(%error, %range, "mmap-ahead: a fetch was refused");
+                Outcome::Refused
+            }
+        };
+        let took = clock::now().since(begun);
+        self.plan.clear();
+        self.policy.on(&Event::Fetched { range, took, outcome }, &mut self.plan);
+        self.queue_plan();
+    }
+
+    fn read(&mut self, range: PageRange, counters: &Counters) -> io::Result<()> {
+        match self.fetch.read(self.view.span_of(range))? {
+            Read::Resident => self.resident += 1,
+            Read::Started => {
+                self.started += 1;
+                Counters::add(&counters.pages_read_ahead, range.count().0);
+            }
+        }
+        Ok(())
+    }
+
+    /// Large folios, all in memory: there is nothing to win. Looks ahead as far as the reader can
+    /// get until the next look, and rests if all of that is in memory too.
+    fn rest_if_calm(&mut self) {
+        if self.started > 0 || !self.observer.is_still() {
+            return self.pace.wake();
+        }
+        if self.resident == 0 {
+            return;
+        }
+        let reader = self.pace.reader();
+        let ahead = PageRange::at(reader, PageCount(self.pace.rest())).intersect(self.view.pages());
+        let span = self.view.span_of(ahead);
+        let samples = (span.len / CALM_SAMPLE_BYTES).clamp(1, CALM_SAMPLES_MAX);
+        if !samples_are_cached(span, samples) {
+            self.pace.wake();
+        }
+    }
+}
+
+/// What a plan may still ask for.
+struct Allowance {
+    whole: PageRange,
+    room: PageCount,
+}
+
+impl Allowance {
+    /// The part of `range` that is allowed, if any.
+    fn take(&mut self, range: PageRange) -> Option<PageRange> {
+        let range = range.intersect(self.whole);
+        let range = PageRange::at(range.start, range.count().min(self.room));
+        self.room = PageCount(self.room.0 - range.count().0);
+        (!range.is_empty()).then_some(range)
+    }
+}
+
+fn is_within(inner: PageRange, outer: PageRange) -> bool {
+    outer.start <= inner.start && inner.end <= outer.end
+}
+
+/// The fetcher that was asked for, or madvise where it cannot work.
+fn fetcher(shared: &Shared, around: usize) -> Box<dyn Fetch> {
+    let madvise = Madvise::new(shared.facts, around);
+    let file = shared.file.lock().unwrap_or_else(PoisonError::into_inner).take();
+    match (shared.ahead.fetcher, file) {
+        (Fetcher::Remap, Some(file)) => {
+            Box::new(Remap::new(madvise, file, shared.span, shared.offset))
+        }
+        (Fetcher::Remap, None) => {
+            shared.counters.refused.fetch_add(1, Ordering::Relaxed);
+            Box::new(madvise)
+        }
+        (Fetcher::Madvise, _) => Box::new(madvise),
+    }
+}
+
+impl std::fmt::Debug for Kit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let policy = self.policy.name();
+        f.debug_struct("Kit").field("policy", &policy).field("pace", &self.pace).finish()
+    }
+}

@@ -1,0 +1,48 @@
+//! What an open file says about itself while it is being mapped.
+
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
+
+use super::cache_view;
+
+/// Facts about a mapped file that cannot be asked for later, since a mapping keeps no descriptor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FileFacts {
+    /// Major and minor number of the device that holds it.
+    pub(crate) device: (u32, u32),
+    /// Whether mincore(2) tells the truth about it.
+    pub(crate) is_cache_visible: bool,
+}
+
+/// Reads the facts; two system calls.
+pub(crate) fn file_facts(file: RawFd) -> io::Result<FileFacts> {
+    let mut raw = std::mem::MaybeUninit::<libc::stat>::zeroed();
+    // SAFETY: `raw` is writable memory for a stat structure.
+    let result = unsafe { libc::fstat(file, raw.as_mut_ptr()) };
+    super::check(libc::c_long::from(result))?;
+    // SAFETY: the call succeeded, so it has filled the structure.
+    let stat = unsafe { raw.assume_init() };
+    let device = (libc::major(stat.st_dev), libc::minor(stat.st_dev));
+    Ok(FileFacts { device, is_cache_visible: is_cache_visible(file, stat.st_uid) })
+}
+
+/// The kernel shows the cache of a file to whoever owns it or may write it. cachestat(2) says EPERM
+/// where mincore(2) would lie; before it existed (6.5), the owner is asked.
+fn is_cache_visible(file: RawFd, owner: libc::uid_t) -> bool {
+    match cache_view(file, 0, 1) {
+        Ok(_) => true,
+        Err(error) if error.raw_os_error() == Some(libc::EPERM) => false,
+        Err(_) => {
+            // SAFETY: geteuid has no precondition and cannot fail.
+            let user = unsafe { libc::geteuid() };
+            user == 0 || user == owner
+        }
+    }
+}
+
+/// A descriptor of our own for the same open file (close-on-exec).
+pub(crate) fn keep(file: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: the caller's descriptor is open during the call: it was just used to map the file.
+    let file = unsafe { BorrowedFd::borrow_raw(file) };
+    file.try_clone_to_owned()
+}
