@@ -1,7 +1,7 @@
 //! Reads the steps of a pattern through one engine.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, BufRead, ErrorKind};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -83,16 +83,10 @@ impl Access {
             Opened::Read { file, buffer } => sum_copies(steps, buffer, |piece, offset| {
                 file.read_exact_at(piece, offset)
             }),
-            Opened::Reader { reader, buffer } => {
-                let mut at = 0;
-                sum_copies(steps, buffer, |piece, offset| {
-                    if offset != at {
-                        return Err(io::Error::other("`reader` reads only `seq` so far"));
-                    }
-                    at += piece.len() as u64;
-                    reader.read_exact(piece)
-                })
-            }
+            Opened::Reader { reader, .. } if steps.is_one_run() => sum_lent(reader, steps),
+            Opened::Reader { reader, buffer } => sum_copies(steps, buffer, |piece, offset| {
+                read_exact_at(reader, piece, offset)
+            }),
         }
     }
 
@@ -101,7 +95,15 @@ impl Access {
     pub fn stats(&self) -> Vec<(&'static str, u64)> {
         match &self.0 {
             Opened::Ours(map) => map.stats().fields(),
-            _ => Vec::new(),
+            Opened::Reader { reader, .. } => {
+                let stats = reader.stats();
+                vec![
+                    ("reads", stats.reads),
+                    ("waits", stats.waits),
+                    ("ahead_bytes", stats.ahead_bytes),
+                ]
+            }
+            Opened::Read { .. } | Opened::Peer(_) => Vec::new(),
         }
     }
 }
@@ -115,6 +117,41 @@ fn sum_slice(map: &[u8], steps: Steps) -> io::Result<Tally> {
         tally.add(step, bytes.ok_or(ErrorKind::UnexpectedEof)?);
     }
     Ok(tally)
+}
+
+/// The reader of one run through what `Reader` lends: no copy of its own.
+fn sum_lent(reader: &mut Reader, steps: Steps) -> io::Result<Tally> {
+    let mut tally = Tally::default();
+    for step in steps {
+        let mut offset = step.offset;
+        while offset < step.range().end {
+            let lent = reader.fill_buf()?;
+            let want = lent.len().min((step.range().end - offset) as usize);
+            if want == 0 {
+                return Err(ErrorKind::UnexpectedEof.into());
+            }
+            tally.checksum.add(offset, &lent[..want]);
+            reader.consume(want);
+            offset += want as u64;
+        }
+        tally.bytes += step.len;
+        tally.steps += 1;
+    }
+    Ok(tally)
+}
+
+/// As the method of `File`, which is made of read_at in the same way.
+fn read_exact_at(reader: &Reader, mut piece: &mut [u8], mut offset: u64) -> io::Result<()> {
+    while !piece.is_empty() {
+        match reader.read_at(piece, offset)? {
+            0 => return Err(ErrorKind::UnexpectedEof.into()),
+            read => {
+                piece = &mut piece[read..];
+                offset += read as u64;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The reader of copies: a step is copied a buffer at a time by `read_exact`.

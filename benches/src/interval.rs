@@ -76,10 +76,8 @@ mod tests {
     fn medians_of_few_samples() {
         assert_eq!(Median::of(&[]), None);
         let one = Median::of(&[3.0]).unwrap();
-        assert_eq!(
-            (one.value, one.low, one.high, one.coverage),
-            (3.0, 3.0, 3.0, 0.0)
-        );
+        assert_eq!((one.value, one.low, one.high), (3.0, 3.0, 3.0));
+        assert!(one.coverage < 1e-9);
         assert_eq!(Median::of(&[4.0, 1.0]).unwrap().value, 2.5);
         assert_eq!(Median::of(&[9.0, 1.0, 2.0]).unwrap().value, 2.0);
     }

@@ -136,6 +136,12 @@ impl Steps {
         self.touch
     }
 
+    /// Whether each step starts where the one before it ended, from the first byte on.
+    #[must_use]
+    pub fn is_one_run(&self) -> bool {
+        matches!(self.order, Order::Forward { distance } if distance == self.touch)
+    }
+
     /// The offset of step `number`; none when a stream ran out of its part.
     #[inline]
     fn offset(&mut self, number: u64) -> Option<u64> {
@@ -287,6 +293,26 @@ mod tests {
         assert_eq!(stride.len(), 4);
         let small = steps("seq", Some(8), 0);
         assert_eq!((small[1].offset, small[1].len), (4096, 8));
+    }
+
+    #[test]
+    fn only_a_whole_scan_is_one_run() {
+        let is = |name: &str, touch| {
+            Steps::new(&name.parse().unwrap(), LEN, touch, 0)
+                .unwrap()
+                .is_one_run()
+        };
+        assert!(is("seq", None) && is("seq", Some(8192)) && is("blocks:64KiB/64KiB", None));
+        for name in [
+            "reverse",
+            "streams:1",
+            "stride:8KiB",
+            "random",
+            "blocks:64KiB",
+        ] {
+            assert!(!is(name, None), "{name}");
+        }
+        assert!(!is("seq", Some(8)));
     }
 
     #[test]
