@@ -190,7 +190,7 @@ impl MmapOptions {
         // SAFETY: the same contract, passed on to the caller.
         let map = unsafe { self.plain.map_exec(Lent(&file)) }?;
         Ok(Mmap {
-            inner: self.start(map, &file, Backing::SharedFile, Access::ReadShared),
+            inner: self.start(map, &file, Backing::SharedFile, Access::ExecShared),
         })
     }
 

@@ -20,7 +20,7 @@ use super::sweep::Sweep;
 use super::{Observer, Touches, View};
 use crate::fetch::Fetch;
 use crate::page::{Nanos, PageIndex, PageRange};
-use crate::policy::Window;
+use crate::policy::{Source, Window};
 use crate::stats::Counters;
 
 /// Markers and edges watched at once; the oldest are forgotten first. A look costs one scan each.
@@ -223,5 +223,9 @@ impl Observer for Marker {
 
     fn is_still(&self) -> bool {
         self.still.is_on()
+    }
+
+    fn source(&self) -> Source {
+        Source::Marker
     }
 }

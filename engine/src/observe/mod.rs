@@ -1,11 +1,13 @@
 //! Who saw what: ways to learn where a reader is.
 
 mod blocks;
+mod guard;
 mod marker;
 mod still;
 mod sweep;
 mod view;
 
+pub(crate) use guard::Guard;
 pub(crate) use marker::Marker;
 pub(crate) use view::View;
 
@@ -13,7 +15,7 @@ use std::io;
 
 use crate::fetch::Fetch;
 use crate::page::{Nanos, PageIndex, PageRange};
-use crate::policy::Window;
+use crate::policy::{Source, Window};
 use crate::stats::Counters;
 
 /// Touches learnt by one look. Lent and used again.
@@ -58,4 +60,7 @@ pub(crate) trait Observer: Send {
 
     /// Whether windows are left to the reader for now, because mapping them wins nothing.
     fn is_still(&self) -> bool;
+
+    /// Who it is. A guard rings when there is something to see: nobody needs to look.
+    fn source(&self) -> Source;
 }

@@ -7,11 +7,11 @@ use std::sync::{Arc, OnceLock};
 
 use super::pool::{Pool, When};
 use super::prefetch::{Prefetch, PrefetchState};
-use super::shared::{Conduct, Request, Shared};
+use super::shared::{Conduct, Fate, Request, Shared};
 use crate::options::{Ahead, FOLLOWED_LEN_MIN, Mode};
 use crate::residency::Residency;
 use crate::stats::{Counters, Stats};
-use crate::sys::{self, FileFacts, Span};
+use crate::sys::{self, FileFacts, Span, TripSlot};
 
 /// What may be done with a mapping, as far as the engine has to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl Follow {
         let tie = Tie { region, ahead: ahead.clone(), facts, shared: OnceLock::new() };
         if is_followed {
             let shared = tie.share(Conduct::Follow, file);
-            Pool::get().schedule(&shared, When::New);
+            Pool::get().follow(&shared);
             let _ = tie.shared.set(shared);
         }
         Follow { tie: Some(tie) }
@@ -82,7 +82,7 @@ impl Follow {
     /// Ends following, and returns when no call on the mapping is in flight any more. Needed before
     /// the mapping changes its protection, address or length. Idempotent.
     pub(crate) fn settle(&mut self) {
-        if let Some(shared) = self.tie.take().and_then(Tie::into_shared) {
+        if let Some(shared) = self.tie.take().and_then(|tie| tie.into_shared(Fate::Reopen)) {
             shared.gate.close();
             Pool::get().forget(&shared);
             shared.cancel_requests();
@@ -92,7 +92,7 @@ impl Follow {
     /// Ends following and runs `unmap`: at once, or, when a call on this mapping has been stuck for
     /// 10 ms, as soon as that call returns, on the worker that made it.
     pub(crate) fn release(self, unmap: impl FnOnce() + Send + 'static) {
-        match self.tie.and_then(Tie::into_shared) {
+        match self.tie.and_then(|tie| tie.into_shared(Fate::Unmap)) {
             Some(shared) => {
                 shared.gate.close_and(unmap);
                 Pool::get().forget(&shared);
@@ -155,7 +155,7 @@ impl Follow {
     }
 
     pub(crate) fn stats(&self) -> Stats {
-        self.followed().map(|shared| shared.counters.snapshot()).unwrap_or_default()
+        self.followed().map(|shared| shared.stats()).unwrap_or_default()
     }
 
     fn followed(&self) -> Option<&Arc<Shared>> {
@@ -184,13 +184,30 @@ impl Tie {
         let file = file.filter(|_| may_remap).and_then(|file| sys::keep(file).ok());
         let span = self.region.whole();
         let offset = self.region.file_offset - self.region.lead() as u64;
-        Arc::new(Shared::new(span, offset, &self.ahead, conduct, self.facts, file))
+        let guard = self.guard(span, conduct);
+        Arc::new(Shared::new(span, offset, &self.ahead, conduct, self.facts, file, guard))
+    }
+
+    /// Closes the mapping's windows, where that was asked for and can be done.
+    fn guard(&self, span: Span, conduct: Conduct) -> Option<Arc<TripSlot>> {
+        let is_plain = matches!(self.region.access, Access::ReadShared | Access::ReadPrivate);
+        let is_wanted = self.ahead.mode == Mode::Guard && conduct == Conduct::Follow && is_plain;
+        if !is_wanted {
+            return None;
+        }
+        let guard = sys::guard(span, Pool::get().bell());
+        guard
+            .inspect_err(|error| tracing::warn!(%error, "mmap-ahead: no guard; markers instead"))
+            .ok()
+            .map(Arc::new)
     }
 
     /// Only the process that made the mapping has workers to wait for: a forked child must not
     /// touch locks that a worker may have held at the fork.
-    fn into_shared(self) -> Option<Arc<Shared>> {
-        self.shared.into_inner().filter(|_| !sys::in_forked_child())
+    fn into_shared(self, fate: Fate) -> Option<Arc<Shared>> {
+        let shared = self.shared.into_inner()?;
+        shared.end_guard(fate);
+        Some(shared).filter(|_| !sys::in_forked_child())
     }
 
     /// The pages of `ranges`, cut where the prefetches that are not done yet reach the budget.

@@ -22,6 +22,8 @@ pub(super) enum Next {
     At(Nanos),
     /// Nobody reads: look again when the process has faulted.
     Dormant,
+    /// The bell says when.
+    Rings,
 }
 
 /// The rhythm of one mapping.

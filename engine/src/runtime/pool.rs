@@ -8,7 +8,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
 
@@ -46,6 +46,8 @@ pub(super) struct Pool {
 struct State {
     queue: BinaryHeap<Reverse<Entry>>,
     dormant: Vec<Entry>,
+    /// Mappings that ring.
+    guarded: Vec<Weak<Shared>>,
     stamps: u64,
     has_leader: bool,
     /// When the sleeping leader will wake by itself.
@@ -79,6 +81,19 @@ impl Pool {
                 standby: Condvar::new(),
             }
         })
+    }
+
+    /// What a signal handler rings.
+    pub(super) fn bell(&'static self) -> &'static Bell {
+        &self.bell
+    }
+
+    /// Takes a new mapping in.
+    pub(super) fn follow(&'static self, shared: &Arc<Shared>) {
+        if shared.guard.is_some() {
+            self.lock().guarded.push(Arc::downgrade(shared));
+        }
+        self.schedule(shared, When::New);
     }
 
     /// Has `shared` stepped soon: a new mapping, or one that is asked to do something now. Returns
@@ -151,8 +166,10 @@ impl Pool {
     /// Sleeps until a mapping is due and takes it from the queue.
     fn next<'a>(&'a self, mut state: MutexGuard<'a, State>) -> (Entry, MutexGuard<'a, State>) {
         loop {
+            let ticket = self.bell.listen();
             let now = clock::now();
             state.tick(now);
+            state.hear_trips(now);
             let due = state.next_due();
             if due.is_some_and(|due| due <= now) {
                 match state.queue.pop() {
@@ -168,7 +185,6 @@ impl Pool {
                 continue;
             }
             state.wakes_at = due.unwrap_or(Nanos(u64::MAX));
-            let ticket = self.bell.listen();
             drop(state);
             let timeout = due.map(|due| Duration::from_nanos(due.since(now).0));
             self.bell.wait(ticket, timeout);
@@ -261,10 +277,26 @@ impl State {
         }
         match next {
             Next::At(due) => self.push(&entry.shared, due),
+            Next::Rings => {}
             Next::Dormant => {
                 let Entry { due, stamp, ref shared } = *entry;
                 self.dormant.push(Entry { due, stamp, shared: Arc::clone(shared) });
             }
+        }
+    }
+
+    /// Schedules the guarded mappings that were tripped on since the last time.
+    fn hear_trips(&mut self, now: Nanos) {
+        let mut tripped = Vec::new();
+        self.guarded.retain(|guarded| {
+            let Some(shared) = guarded.upgrade() else { return false };
+            if shared.has_new_trips() {
+                tripped.push(shared);
+            }
+            true
+        });
+        for shared in tripped {
+            self.push(&shared, now);
         }
     }
 

@@ -1,7 +1,7 @@
 //! What the owner of a mapping and the workers share.
 
 use std::os::fd::OwnedFd;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crossbeam_queue::ArrayQueue;
@@ -10,8 +10,8 @@ use super::gate::Gate;
 use super::prefetch::{Prefetch, PrefetchState};
 use super::task::Task;
 use crate::options::Ahead;
-use crate::stats::Counters;
-use crate::sys::{FileFacts, Span};
+use crate::stats::{Counters, Stats};
+use crate::sys::{FileFacts, Span, TripSlot};
 
 /// Explicit prefetches that may wait at once; one more is refused.
 const REQUESTS_MAX: usize = 64;
@@ -45,6 +45,10 @@ pub(super) struct Shared {
     pub(super) ahead: Ahead,
     pub(super) conduct: Conduct,
     pub(super) facts: Option<FileFacts>,
+    /// The closed windows of Mode::Guard.
+    pub(super) guard: Option<Arc<TripSlot>>,
+    /// Trips that the pool has scheduled a look for.
+    pub(super) trips_seen: AtomicU64,
     pub(super) gate: Gate,
     pub(super) counters: Counters,
     pub(super) requests: ArrayQueue<Request>,
@@ -67,6 +71,7 @@ impl Shared {
         conduct: Conduct,
         facts: Option<FileFacts>,
         file: Option<OwnedFd>,
+        guard: Option<Arc<TripSlot>>,
     ) -> Shared {
         Shared {
             span,
@@ -74,6 +79,8 @@ impl Shared {
             ahead: ahead.clone(),
             conduct,
             facts,
+            guard,
+            trips_seen: AtomicU64::new(0),
             gate: Gate::default(),
             counters: Counters::default(),
             requests: ArrayQueue::new(REQUESTS_MAX),
@@ -93,10 +100,51 @@ impl Shared {
         }
     }
 
+    /// The guard opens everything for good (`Fate::Reopen`), or just lets go of a mapping that is
+    /// unmapped next. Works in a forked child too.
+    pub(super) fn end_guard(&self, fate: Fate) {
+        let Some(slot) = &self.guard else { return };
+        if fate == Fate::Reopen && slot.open_all().is_err() {
+            tracing::warn!("mmap-ahead: a guarded mapping could not be opened again");
+        }
+        slot.retire();
+    }
+
+    /// Whether trips came in since the last time this was asked.
+    pub(super) fn has_new_trips(&self) -> bool {
+        self.guard.as_ref().is_some_and(|slot| {
+            let trips = slot.counts().trips;
+            self.trips_seen.swap(trips, Ordering::Relaxed) != trips
+        })
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        let mut stats = self.counters.snapshot();
+        if let Some(slot) = &self.guard {
+            let counts = slot.counts();
+            stats.trips = counts.trips;
+            stats.trips_handled = counts.handled;
+            stats.trips_dropped = counts.dropped;
+            let page = crate::sys::page_size().bytes();
+            let open = (counts.open_windows * slot.granule() as u64).min(self.span.len as u64);
+            stats.pages_open = open / page;
+        }
+        stats
+    }
+
     /// Whether readers are followed at the moment.
     pub(super) fn is_followed(&self) -> bool {
         self.conduct == Conduct::Follow
             && !self.is_paused.load(Ordering::Relaxed)
             && !self.is_random.load(Ordering::Relaxed)
     }
+}
+
+/// What becomes of a guarded mapping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It lives on, unguarded.
+    Reopen,
+    /// It is unmapped.
+    Unmap,
 }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::sync::atomic::Ordering;
 
 use super::clock;
@@ -10,7 +10,7 @@ use super::explicit::Explicit;
 use super::pace::{Next, Pace};
 use super::shared::{Conduct, Shared};
 use crate::fetch::{Fetch, Madvise, Read, Remap, samples_are_cached};
-use crate::observe::{Marker, Observer, Touches, View};
+use crate::observe::{Guard, Marker, Observer, Touches, View};
 use crate::options::Fetcher;
 use crate::page::{ByteLen, Nanos, PageCount, PageRange};
 use crate::policy::{Event, Geometry, Outcome, Plan, Policy, Source, Window};
@@ -102,9 +102,17 @@ impl Kit {
         let len = ByteLen(shared.span.len as u64);
         let mut geometry = Geometry::new(page_size, len, shared.ahead.budget);
         geometry.fault_around = view.block_len();
+        let observer: Box<dyn Observer> = match &shared.guard {
+            Some(slot) => {
+                let guard = Guard::new(&view, Arc::clone(slot));
+                geometry.fault_around = guard.granule();
+                Box::new(guard)
+            }
+            None => Box::new(Marker::new(&view)),
+        };
         Some(Kit {
             view,
-            observer: Box::new(Marker::new(&view)),
+            observer,
             policy: shared.ahead.policy.build(geometry),
             fetch: fetcher(shared, around),
             pace: Pace::new(),
@@ -139,6 +147,9 @@ impl Kit {
                 return Ok(Next::At(now));
             }
         }
+        if self.observer.source() == Source::Guard {
+            return Ok(Next::Rings);
+        }
         if !progressed {
             self.pace.waited();
         }
@@ -157,7 +168,7 @@ impl Kit {
         let count = self.touches.passed.len() + self.touches.found.len();
         Counters::add(&shared.counters.touches, count as u64);
         for &page in &self.touches.passed {
-            let touch = Event::Touch { page, at: now, source: Source::Marker };
+            let touch = Event::Touch { page, at: now, source: self.observer.source() };
             self.policy.on(&touch, &mut self.plan);
         }
         if !self.touches.found.is_empty() {

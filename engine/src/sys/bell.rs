@@ -62,7 +62,8 @@ fn futex_wait(word: &AtomicU32, expected: u32, timeout: Option<Duration>) {
         // SAFETY: all-zero bytes are a valid timespec; on some targets it has padding fields.
         let mut time: libc::timespec = unsafe { std::mem::zeroed() };
         time.tv_sec = timeout.as_secs().try_into().unwrap_or(libc::time_t::MAX);
-        time.tv_nsec = timeout.subsec_nanos().try_into().unwrap_or(0);
+        // Below a thousand million, so it fits whatever type this target has.
+        time.tv_nsec = timeout.subsec_nanos() as _;
         time
     });
     let timeout_ptr: *const libc::timespec =

@@ -21,8 +21,7 @@ pub(crate) mod trip;
 mod usage;
 mod wipe;
 
-#[allow(unused_imports, reason = "until the runtime uses it")]
-pub(crate) use bell::{Bell, Ticket};
+pub(crate) use bell::Bell;
 pub(crate) use advise::{has_populate, populate, populate_around, will_need};
 pub(crate) use around::fault_around;
 pub use cache::CacheView;
@@ -37,8 +36,8 @@ pub(crate) use read::{Now, read_ahead, read_now};
 pub(crate) use remap::remap_populated;
 pub(crate) use span::Span;
 pub(crate) use thread::{block_all_signals, sleep_precisely};
+pub(crate) use trip::{TripSlot, guard};
 pub use usage::{Usage, UsageOf, usage};
-#[allow(unused_imports, reason = "until the runtime uses it")]
 pub(crate) use wipe::{fork_guard_init, in_forked_child};
 
 use std::io;

@@ -9,8 +9,6 @@
 //! returns EFAULT; a thread that blocks SIGSEGV is killed by a trip; whoever replaces the SIGSEGV
 //! handler later must hand on to it; a library that holds this code must not be unloaded.
 
-#![allow(dead_code, reason = "until the guard observer uses it")]
-
 mod context;
 mod handler;
 mod ring;
@@ -24,10 +22,10 @@ use std::fmt;
 use std::io;
 use std::ops::Range;
 
-use super::page_size;
+use super::{Bell, Span, page_size};
 use table::Place;
 
-pub(crate) use handler::{install, set_bell};
+use handler::{install, set_bell};
 
 /// What happened on one guarded mapping so far. `trips` = `handled` + `dropped` whenever no trip
 /// is under way.
@@ -52,6 +50,20 @@ pub(crate) struct TripCounts {
 /// mapping is unmapped after that, or was opened with [`open_all`](TripSlot::open_all) before it.
 pub(crate) struct TripSlot {
     place: Place,
+}
+
+/// Closes a whole mapping: [`TripSlot::close`] with windows of the least size, open meaning
+/// PROT_READ.
+///
+/// # Errors
+/// Those of [`install`] and [`TripSlot::close`]; the mapping is open then.
+pub(crate) fn guard(span: Span, bell: &'static Bell) -> io::Result<TripSlot> {
+    install()?;
+    set_bell(bell);
+    let addr = std::ptr::without_provenance(span.addr);
+    // SAFETY: a span is a live mapping of the engine's. Its owner retires the slot before it
+    // unmaps it or changes its protection, and nobody else may change either.
+    unsafe { TripSlot::close(addr, span.len, 0, libc::PROT_READ) }
 }
 
 impl TripSlot {
