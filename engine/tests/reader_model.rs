@@ -164,7 +164,7 @@ fn check_file(len: usize, path: ReadPath, ops: &[Op]) -> Result<(), TestCaseErro
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..Default::default() })]
 
     #[test]
     fn a_file_that_changes_is_read_as_by_buf_reader(

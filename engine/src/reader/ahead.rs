@@ -4,6 +4,8 @@ use std::fs::File;
 use std::ops::Range;
 use std::os::fd::AsRawFd;
 
+use super::FILE_BUFFER_LEN;
+use super::reach::Reach;
 use crate::sys::{Now, cache_view, page_size, read_ahead};
 
 /// The least that one call asks for: 128 KiB, what the kernel grants on every disk (its usual
@@ -27,6 +29,8 @@ pub(super) struct Disk {
     /// Where the next read starts if it goes on with the run.
     expected: u64,
     run: Run,
+    /// Looked up when a run first has to wait.
+    reach: Option<Reach>,
     /// Whether the kernel says which reads have to wait.
     now: bool,
     /// How much the next call asks for.
@@ -60,6 +64,7 @@ impl Disk {
         Disk {
             expected: 0,
             run: Run::Warm,
+            reach: None,
             now: true,
             step: STEP_MIN,
             step_limit: STEP_MAX,
@@ -77,9 +82,12 @@ impl Disk {
             self.now = false;
         }
         if offset != self.expected {
-            return 0;
+            self.run = Run::Warm;
         }
         if let Run::Warm = self.run {
+            if !self.worth_it(file, offset) {
+                return 0;
+            }
             self.run = Run::Cold {
                 asked: offset,
                 distance: DISTANCE_MIN,
@@ -87,6 +95,21 @@ impl Disk {
             };
         }
         self.ask(file, offset)
+    }
+
+    /// Whether the read at `offset` goes on with a run, beyond what one read brings in, on a disk that
+    /// the kernel does not keep busy by itself.
+    fn worth_it(&mut self, file: &File, offset: u64) -> bool {
+        if offset != self.expected || self.reach == Some(Reach::Far) {
+            return false;
+        }
+        let Ok(metadata) = file.metadata() else {
+            return false;
+        };
+        if metadata.len() <= offset + FILE_BUFFER_LEN as u64 {
+            return false;
+        }
+        *self.reach.get_or_insert_with(|| Reach::of(&metadata)) == Reach::Near
     }
 
     /// A read from `start` to `end` is done. Returns how many bytes were asked for.
@@ -185,5 +208,112 @@ fn cached(file: &File, range: &Range<u64>) -> Cached {
         Ok(view) if view.cached_pages >= pages => Cached::All,
         Ok(_) => Cached::NotAll,
         Err(_) => Cached::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    /// A disk whose kernel reads ahead little, whatever this machine's does.
+    fn near() -> Disk {
+        Disk {
+            reach: Some(Reach::Near),
+            ..Disk::new()
+        }
+    }
+
+    fn file_of(len: usize) -> File {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&vec![1; len]).unwrap();
+        file
+    }
+
+    /// Fresh pages are in the page cache: all of them count as cached, and nothing is asked for.
+    #[test]
+    fn cached_pages_are_not_asked_for_and_end_the_run() {
+        let file = file_of(20 << 20);
+        let mut disk = near();
+        assert_eq!(disk.missed(&file, 0, Now::Wait), 0);
+        assert!(matches!(disk.run, Run::Cold { .. }), "{disk:?}");
+        for offset in (0..20 << 20).step_by(FILE_BUFFER_LEN) {
+            assert_eq!(disk.read(&file, offset, offset + FILE_BUFFER_LEN as u64), 0);
+        }
+        assert!(matches!(disk.run, Run::Warm), "{disk:?}");
+    }
+
+    #[test]
+    fn a_run_stays_within_its_distance_of_the_offset_and_within_the_file() {
+        let file = file_of(10 << 20);
+        let mut disk = near();
+        disk.missed(&file, 0, Now::Wait);
+        let mut offset = 0;
+        while let Run::Cold {
+            asked, distance, ..
+        } = disk.run
+        {
+            assert!(
+                asked <= (offset + distance).min(10 << 20),
+                "{disk:?} at {offset}"
+            );
+            assert!(distance <= DISTANCE_MAX && disk.step <= STEP_MAX);
+            disk.read(&file, offset, offset + 100_000);
+            offset += 100_000;
+        }
+        assert!(offset > 0);
+    }
+
+    #[test]
+    fn a_jump_ends_the_run_and_starts_none() {
+        let file = file_of(4 << 20);
+        let mut disk = near();
+        disk.missed(&file, 1 << 20, Now::Wait);
+        assert!(
+            matches!(disk.run, Run::Warm),
+            "the first read is not where a run would start"
+        );
+        disk.missed(&file, 0, Now::Wait);
+        assert!(matches!(disk.run, Run::Cold { .. }));
+        disk.read(&file, 2 << 20, 3 << 20);
+        assert!(matches!(disk.run, Run::Warm), "it went elsewhere");
+        disk.missed(&file, 3 << 20, Now::Wait);
+        assert!(
+            matches!(disk.run, Run::Cold { .. }),
+            "the second read in a row"
+        );
+        disk.missed(&file, 0, Now::Wait);
+        assert!(matches!(disk.run, Run::Warm));
+    }
+
+    #[test]
+    fn nothing_is_asked_where_it_cannot_help() {
+        let short = file_of(FILE_BUFFER_LEN);
+        let mut disk = near();
+        disk.missed(&short, 0, Now::Wait);
+        assert!(
+            matches!(disk.run, Run::Warm),
+            "one read brings all of it in"
+        );
+        let file = file_of(4 << 20);
+        let mut far = Disk {
+            reach: Some(Reach::Far),
+            ..Disk::new()
+        };
+        far.missed(&file, 0, Now::Wait);
+        assert!(matches!(far.run, Run::Warm), "the kernel is left alone");
+    }
+
+    /// A step that the kernel cut is halved for good, and what was cut off is asked for again.
+    #[test]
+    fn steps_grow_while_they_are_granted() {
+        let mut disk = near();
+        for expected in [256 << 10, 512 << 10, 1 << 20, 2 << 20, 2 << 20] {
+            disk.grow(&(0..disk.step));
+            assert_eq!(disk.step, expected);
+        }
+        disk.grow(&(0..1));
+        assert_eq!(disk.step, STEP_MAX, "half a step proves nothing");
     }
 }

@@ -4,6 +4,8 @@
 mod ahead;
 mod cursor;
 mod file;
+#[cfg(target_os = "linux")]
+mod reach;
 mod stream;
 
 use std::fs::File;
@@ -29,7 +31,8 @@ const STREAM_BUFFER_LEN: usize = 64 << 10;
 ///
 /// Safe, unlike a mapping: it lends only memory that it owns, so a file that grows, shrinks or
 /// changes meanwhile is read as by read(2). What is in the page cache already costs what pread(2)
-/// costs. When a forward run meets a page that is not, up to 8 MiB ahead of it are asked for.
+/// costs. When a forward run meets a page that is not, up to 8 MiB ahead of it are asked for, unless
+/// the disk's `read_ahead_kb` is 1,024 and more: then the kernel does it better by itself.
 ///
 /// Pipes, terminals, sockets and special files are read by plain read(2); seeking there is what the
 /// system makes of it (ESPIPE for a pipe). EINTR is retried.
@@ -246,5 +249,22 @@ fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             result => return result,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interrupted_call_is_made_again_and_other_errors_are_not() {
+        let mut answers = vec![Ok(7), Err(io::ErrorKind::Interrupted.into())];
+        assert_eq!(retry(|| answers.pop().unwrap()).unwrap(), 7);
+        let mut answers = vec![Ok(7), Err(io::ErrorKind::WouldBlock.into())];
+        let error = retry(|| answers.pop().unwrap()).unwrap_err();
+        assert_eq!(
+            (error.kind(), answers.len()),
+            (io::ErrorKind::WouldBlock, 1)
+        );
     }
 }
