@@ -70,16 +70,15 @@ macro_rules! answers_of {
                 let safe_class = safe.as_ref().map(|map| map.len()).map_err(refused);
                 let safe_class = safe_class.map_err(io::Error::other);
                 // SAFETY: the files belong to this test, and no byte of the slices is looked at.
-                let (map, map_mut, map_copy) = unsafe {
-                    (
-                        options.map(file),
-                        options.map_mut(file),
-                        options.map_copy(file),
-                    )
-                };
+                let map = unsafe { options.map(file) };
                 // SAFETY: as above.
-                let (map_exec, map_copy_read_only) =
-                    unsafe { (options.map_exec(file), options.map_copy_read_only(file)) };
+                let map_mut = unsafe { options.map_mut(file) };
+                // SAFETY: as above.
+                let map_copy = unsafe { options.map_copy(file) };
+                // SAFETY: as above.
+                let map_exec = unsafe { options.map_exec(file) };
+                // SAFETY: as above.
+                let map_copy_read_only = unsafe { options.map_copy_read_only(file) };
                 let raw = options.map_raw(file);
                 let raw_read_only = options.map_raw_read_only(file);
                 vec![

@@ -149,7 +149,8 @@ impl MmapOptions {
     /// Default: not, because it has side effects: it takes one descriptor of RLIMIT_NOFILE, and
     /// closing it when the mapping is dropped releases this process's fcntl(2) locks on the file.
     /// Without effect on writable and anonymous mappings; the descriptor is closed when the mapping
-    /// changes its protection or length.
+    /// changes its protection or length. The worker closes it, perhaps some milliseconds after the
+    /// drop.
     ///
     /// Source: fcntl(2), "Advisory record locking".
     pub fn keep_file(&mut self) -> &mut Self {

@@ -162,9 +162,10 @@ macro_rules! ahead_methods {
             ///
             /// Unit: bytes of the slice; every page that the range touches counts. Parts beyond the
             /// end are ignored. The answer may be out of date when it arrives, and is
-            /// [`Residency::Unknown`] where the kernel does not tell.
+            /// [`Residency::Unknown`] where the kernel does not tell, on writable mappings, and once
+            /// the mapping has changed its protection or length.
             ///
-            /// Source: mincore(2), cachestat (Linux 6.5, mm/filemap.c).
+            /// Source: mincore(2).
             pub fn residency(&self, range: impl RangeBounds<usize>) -> Residency {
                 self.inner
                     .follow()
