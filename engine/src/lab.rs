@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 
-pub use crate::sys::{CacheView, Usage, UsageOf, usage};
+pub use crate::sys::{CacheView, Tried, Usage, UsageOf, tried, usage};
 use crate::{Mmap, MmapOptions};
 
 /// How the peers map a file.

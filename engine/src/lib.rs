@@ -1,6 +1,61 @@
 //! Memory-mapped files, read ahead of the reader.
 //!
-//! (The full story comes with the engine.)
+//! A mapped file is the nicest way to read a file, `&[u8]`, and, left to itself, one of the slowest:
+//! every first touch of a page is a trip into the kernel, and on a cold disk each trip waits alone.
+//! This crate keeps the slice and does the reading *ahead* of the reader: it watches how a program
+//! walks its mappings and has the next pages in memory **and in the page table** before they are
+//! touched. It is a drop-in for memmap2: replace `memmap2::` by `mmap_ahead::`.
+//!
+//! ```
+//! # let dir = tempfile::tempdir().unwrap();
+//! # let path = dir.path().join("data");
+//! # std::fs::write(&path, vec![1; 4 << 20]).unwrap();
+//! use mmap_ahead::Mmap;
+//!
+//! let file = std::fs::File::open(path)?;
+//! // SAFETY: nobody changes the file while it is mapped (the same promise as with memmap2).
+//! let map = unsafe { Mmap::map(&file)? };
+//! let sum: u64 = map.iter().map(|&byte| u64::from(byte)).sum();
+//! assert_eq!(sum, 4 << 20);
+//! println!("{:?}", map.stats());
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! # How it works
+//!
+//! ```text
+//!             who saw what            what comes next             make it so
+//!   faults -> observer  --touches-->  policy     --plan-->        fetcher -> page cache, page table
+//!             marker | guard          pure code                   madvise | remap
+//! ```
+//!
+//! The **observer** of the default mode is passive. A helper thread maps windows of up to 2 MiB ahead
+//! of the reader and leaves one block of 64 KiB out of each; the reader faults that block in as it
+//! would have without us, and the helper learns of it by looking at the page table. The [`policy`] is
+//! pure code, so that it can be simulated. The fetcher asks the kernel: MADV_WILLNEED far ahead, so
+//! that the disk works, MADV_POPULATE_READ near, so that no fault is left.
+//!
+//! # Limits, in plain words
+//!
+//! - **Followed** are read-only mappings of files, from [`FOLLOWED_LEN_MIN`] on. Writable, private
+//!   writable and anonymous mappings are plain memmap2; an explicit [`Mmap::prefetch`] works on them too.
+//! - **Forward runs** are recognised, up to 16 at once. Strides, backward runs and random access are
+//!   left to the kernel.
+//! - **On large folios** (ext4, xfs: one fault maps up to 2 MiB) a warm file has nothing to win; the
+//!   helper notices and keeps still.
+//! - At most [`BUDGET_DEFAULT`] (or [`MmapOptions::budget`]) is mapped or cached ahead of a reader.
+//! - **Prefetching never fails a read.** What the kernel refuses is counted in [`Stats`] and left to
+//!   the kernel's own behaviour. A truncated file is SIGBUS for the reader, as with memmap2, and never
+//!   for the helper.
+//! - **Fork**: the child's mappings stay readable, but nobody reads ahead there.
+//! - `MMAP_AHEAD=off` in the environment switches all of it off.
+//! - A process gets one or two threads named `mmap-ahead` with the first mapping that is followed
+//!   (more, up to 32, only while fetches are stuck), and two file descriptors (/proc/self/pagemap and
+//!   a pidfd), all of them close-on-exec. A mapping keeps none unless [`MmapOptions::keep_file`].
+//! - [`Mode::Guard`] is not passive: read its documentation first.
+//!
+//! Kernel: Linux 5.14 for MADV_POPULATE_READ (before: plain memmap2), 6.7 for PAGEMAP_SCAN (before:
+//! reads of /proc/self/pagemap). On other Unixes the crate compiles and is plain memmap2.
 
 mod detect;
 mod error;

@@ -26,6 +26,8 @@ use crate::stats::Counters;
 /// Markers and edges watched at once; the oldest are forgotten first. A look costs one scan each.
 const BLOCKS_MAX: usize = 64;
 const EDGES_MAX: usize = 16;
+/// More runs than this found by one sweep are random touches.
+const EDGES_PER_SWEEP: usize = 4;
 
 /// The first page that is not mapped behind a run of windows, and the window that comes after it:
 /// what lies between becomes present by a reader's faults only.
@@ -181,13 +183,29 @@ impl Marker {
             at = view.frontier_after(at, limit)?;
             self.known.assign(PageRange::new(window.end, at), Known::Yes);
         }
+        self.watch(Edge { at, limit });
+        Ok(())
+    }
+
+    /// Watches behind the pages that a sweep found, unless they are many: then nobody runs there.
+    fn watch_beyond(&mut self, view: &View, found: &[PageRange]) {
+        if found.len() > EDGES_PER_SWEEP {
+            return;
+        }
+        for range in found {
+            let limit = self.known.next_known(range.end, view.pages().end);
+            self.watch(Edge { at: range.end, limit });
+        }
+    }
+
+    fn watch(&mut self, edge: Edge) {
+        if edge.at >= edge.limit || self.edges.iter().any(|other| other.at == edge.at) {
+            return;
+        }
         if self.edges.len() == EDGES_MAX {
             self.edges.remove(0);
         }
-        if at < limit {
-            self.edges.push(Edge { at, limit });
-        }
-        Ok(())
+        self.edges.push(edge);
     }
 }
 
@@ -201,7 +219,10 @@ impl Observer for Marker {
     ) -> io::Result<()> {
         self.look_at_markers(view, touches, counters)?;
         self.look_at_edges(view, touches, counters)?;
-        self.sweep.run(view, now, &mut self.known, &mut touches.found, counters)
+        let expected = touches.found.len();
+        self.sweep.run(view, now, &mut self.known, &mut touches.found, counters)?;
+        self.watch_beyond(view, &touches.found[expected..]);
+        Ok(())
     }
 
     fn map_window(

@@ -157,7 +157,8 @@ impl Kit {
         Ok(self.pace.next(now))
     }
 
-    /// Looks, tells the policy, queues what it plans. Returns whether a reader was seen.
+    /// Looks, tells the policy, queues what it plans. Returns whether a reader was seen that goes
+    /// somewhere: touches that lead to no plan are no reason to look more often.
     fn look(&mut self, shared: &Shared, now: Nanos) -> io::Result<bool> {
         self.touches.clear();
         self.observer.look(&self.view, now, &mut self.touches, &shared.counters)?;
@@ -178,6 +179,9 @@ impl Kit {
         }
         self.drop_overtaken();
         self.queue_plan();
+        if self.touches.passed.is_empty() && self.plan.is_empty() {
+            return Ok(false);
+        }
         let passed = self.touches.passed.iter().copied();
         let furthest = passed.chain(self.touches.found.iter().map(|range| range.end)).max();
         self.pace.progressed(now, furthest.unwrap_or_default());

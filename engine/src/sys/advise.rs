@@ -56,7 +56,19 @@ pub(crate) fn populate_around(span: Span, around: usize) -> io::Result<()> {
 /// Whether this kernel has MADV_POPULATE_READ: asked once, with an empty range.
 pub(crate) fn has_populate() -> bool {
     static HAS: OnceLock<bool> = OnceLock::new();
-    *HAS.get_or_init(|| advise(Span { addr: 0, len: 0 }, MADV_POPULATE_READ).is_ok())
+    *HAS.get_or_init(|| is_known(MADV_POPULATE_READ))
+}
+
+/// Whether this kernel knows `advice` at all: asked with an empty range, which changes nothing.
+pub(crate) fn is_known(advice: libc::c_int) -> bool {
+    advise(Span { addr: 0, len: 0 }, advice).is_ok()
+}
+
+/// Whether a process may advise itself in batches: tried on pages that are there already.
+#[cfg(feature = "lab")]
+pub(crate) fn batches_work(span: Span) -> bool {
+    let range = libc::iovec { iov_base: span.addr as *mut _, iov_len: span.len };
+    process_madvise(&[range], MADV_POPULATE_READ).is_ok()
 }
 
 fn advise(span: Span, advice: libc::c_int) -> io::Result<()> {

@@ -41,7 +41,7 @@ pub struct CacheView {
 /// on hugetlbfs.
 ///
 /// Kernel: 6.5. Source: mm/filemap.c, cachestat.
-pub fn cache_view(file: RawFd, offset: u64, len: u64) -> io::Result<CacheView> {
+pub(crate) fn cache_view(file: RawFd, offset: u64, len: u64) -> io::Result<CacheView> {
     let range = CachestatRange { off: offset, len };
     let mut stat = Cachestat::default();
     let range_ptr: *const CachestatRange = &raw const range;

@@ -13,6 +13,8 @@ mod file;
 mod lab;
 mod mincore;
 mod pagemap;
+#[cfg(feature = "lab")]
+mod probe;
 mod read;
 mod remap;
 mod span;
@@ -33,6 +35,8 @@ pub(crate) use file::{FileFacts, file_facts, keep};
 pub(crate) use mincore::{all_cached, first_page_is_cached};
 pub(crate) use pagemap::Pagemap;
 pub(crate) use read::{Now, read_ahead, read_now};
+#[cfg(feature = "lab")]
+pub use probe::{Tried, tried};
 pub(crate) use remap::remap_populated;
 pub(crate) use span::Span;
 pub(crate) use thread::{block_all_signals, sleep_precisely};

@@ -148,6 +148,7 @@ impl TripSlot {
     }
 
     /// Number of windows; the last one may be short.
+    #[cfg(test)]
     pub(crate) fn windows(&self) -> usize {
         self.place.windows().shape().windows()
     }

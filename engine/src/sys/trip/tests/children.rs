@@ -4,6 +4,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output};
 
 use super::*;
+use crate::sys::Bell;
 
 const ROLE: &str = "MMAP_AHEAD_TRIP_ROLE";
 
@@ -25,7 +26,7 @@ pub(super) fn role() -> Option<String> {
     // SAFETY: the limit is readable. No core files, please; and no endless loops.
     unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const none) };
     // SAFETY: no precondition.
-    unsafe { libc::alarm(30) };
+    unsafe { libc::alarm(10) };
     Some(role)
 }
 
@@ -97,8 +98,8 @@ fn a_window_that_its_owner_closed_kills_instead_of_looping() {
 }
 
 #[test]
-fn out_of_vmas_everything_opens_at_once() {
-    const TEST: &str = "children::out_of_vmas_everything_opens_at_once";
+fn out_of_vmas_everything_opens_at_once_and_errno_stays() {
+    const TEST: &str = "children::out_of_vmas_everything_opens_at_once_and_errno_stays";
     if role().is_some() {
         let map = Map::closed(64 * MIB, [0, 5000, 10_000]);
         map.page(0);
@@ -111,7 +112,13 @@ fn out_of_vmas_everything_opens_at_once() {
         });
         assert!(refused.is_some(), "vm.max_map_count is larger than this test thinks");
         assert_eq!(map.slot().counts().open_windows, 1);
-        assert_eq!(map.page(5000), 5000);
+        // SAFETY: this thread's own errno.
+        let errno = unsafe { libc::__errno_location() };
+        // SAFETY: as above. The refused mprotect of the handler would leave ENOMEM here.
+        unsafe { *errno = 4321 };
+        let seen = map.page(5000);
+        // SAFETY: as above.
+        assert_eq!((seen, unsafe { *errno }), (5000, 4321));
         assert_eq!(map.slot().counts().open_windows as usize, map.slot().windows());
         assert_eq!(map.slot().counts().trips, 2);
         assert_eq!(map.page(10_000), 10_000);
@@ -152,7 +159,9 @@ fn a_forked_child_reads_on_without_telling_anybody() {
     if role().is_some() {
         let map = Map::closed(MIB, 0..256);
         set_bell(&BELL);
+        let ticket = BELL.listen();
         map.page(0);
+        assert!(BELL.wait(ticket, None));
         let others = Map::closed(MIB, 0..256);
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {

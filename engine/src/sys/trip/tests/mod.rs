@@ -14,7 +14,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use super::table::{WINDOWS_BUDGET, granule_for};
 use super::windows::WINDOWS_MAX;
 use super::*;
-use crate::sys::Bell;
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
@@ -113,20 +112,16 @@ fn drained(slot: &TripSlot) -> Vec<usize> {
 
 #[test]
 fn a_touch_opens_its_window_and_tells_of_it() {
-    static BELL: Bell = Bell::new();
     // Not a whole number of windows, nor of pages.
     let len = 5 * 64 * KIB + 5000;
     let map = Map::closed(len, 0..pages_in(len));
     let slot = map.slot();
     assert_eq!((slot.granule(), slot.windows()), (64 * KIB, 6));
     assert!((0..7).all(|window| !slot.is_open(window)));
-    set_bell(&BELL);
-    let ticket = BELL.listen();
     let each = pages_in(64 * KIB);
     for page in [5 * each, 2 * each + 1, 2 * each, 2 * each + 15.min(each - 1)] {
         assert_eq!(map.page(page), page);
     }
-    assert!(BELL.wait(ticket, None));
     let is_open = [0, 1, 2, 3, 4, 5, 6].map(|window| slot.is_open(window));
     assert_eq!(is_open, [false, false, true, false, false, true, false]);
     assert_eq!(drained(slot), [5, 2]);
@@ -185,21 +180,6 @@ fn a_full_ring_drops_reports_not_trips() {
         TripCounts { trips: 300, handled: 256, dropped: 44, repeats: 0, open_windows: 300 };
     assert_eq!(map.slot().counts(), counts);
     assert_eq!(drained(map.slot()), (0..256).collect::<Vec<_>>());
-}
-
-#[test]
-fn errno_is_as_before_the_trip() {
-    let len = 2 * 64 * KIB;
-    let map = Map::closed(len, 0..1);
-    // The mprotect of the trip fails in the kernel's books only if nothing saves errno: so the
-    // value is one that no call in the handler can leave behind by chance.
-    // SAFETY: this thread's own errno.
-    let errno = unsafe { libc::__errno_location() };
-    // SAFETY: as above.
-    unsafe { *errno = 4321 };
-    map.page(0);
-    // SAFETY: as above.
-    assert_eq!(unsafe { *errno }, 4321);
 }
 
 #[test]
