@@ -74,10 +74,16 @@ fn assert_nothing_overlaps(results: &[Bar], caption: &str) {
     }
 }
 
+fn other_group(bar: Bar) -> Bar {
+    Bar { group: "h".into(), ..bar }
+}
+
 #[test]
 fn no_text_overlaps_another_or_leaves_the_figure() {
     assert_nothing_overlaps(&realistic(), CAPTION);
     assert_nothing_overlaps(&[bar("one", "mmap", 0.001_234)], "");
+    let small = ["a", "b", "c", "d", "e", "f", "g", "h"].map(|engine| bar("g", engine, 0.000_123));
+    assert_nothing_overlaps(&[small.clone(), small.map(other_group)].concat(), "");
     let wide: Vec<_> = (0..60)
         .map(|i| {
             bar(&format!("group {} {}", i / 9, "word".repeat(i / 9)), "", 10f64.powi(i as i32 % 6))
