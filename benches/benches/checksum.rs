@@ -4,10 +4,7 @@
 //! `cargo test -p mmap-ahead-bench --benches`.
 
 #![forbid(unsafe_code)]
-#![allow(
-    missing_docs,
-    reason = "criterion's macros make undocumented functions"
-)]
+#![allow(missing_docs, reason = "criterion's macros make undocumented functions")]
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use mmap_ahead_bench::checksum::Checksum;

@@ -57,17 +57,11 @@ impl Access {
         };
         let buffer = || vec![0; SEQ_STEP_LEN as usize];
         Ok(Access(match engine {
-            Engine::Read => Opened::Read {
-                file: File::open(path)?,
-                buffer: buffer(),
-            },
+            Engine::Read => Opened::Read { file: File::open(path)?, buffer: buffer() },
             Engine::Memmap2(peer) => Opened::Peer(lab::map_peer(&File::open(path)?, peer)?),
             Engine::Mmap => ours(Mode::Auto)?,
             Engine::MmapGuard => ours(Mode::Guard)?,
-            Engine::Reader => Opened::Reader {
-                reader: Reader::open(path)?,
-                buffer: buffer(),
-            },
+            Engine::Reader => Opened::Reader { reader: Reader::open(path)?, buffer: buffer() },
             Engine::Paged | Engine::Direct => return Err(ErrorKind::Unsupported.into()),
         }))
     }
@@ -80,13 +74,13 @@ impl Access {
         match &mut self.0 {
             Opened::Peer(map) => sum_slice(map, steps),
             Opened::Ours(map) => sum_slice(map, steps),
-            Opened::Read { file, buffer } => sum_copies(steps, buffer, |piece, offset| {
-                file.read_exact_at(piece, offset)
-            }),
+            Opened::Read { file, buffer } => {
+                sum_copies(steps, buffer, |piece, offset| file.read_exact_at(piece, offset))
+            }
             Opened::Reader { reader, .. } if steps.is_one_run() => sum_lent(reader, steps),
-            Opened::Reader { reader, buffer } => sum_copies(steps, buffer, |piece, offset| {
-                read_exact_at(reader, piece, offset)
-            }),
+            Opened::Reader { reader, buffer } => {
+                sum_copies(steps, buffer, |piece, offset| read_exact_at(reader, piece, offset))
+            }
         }
     }
 
@@ -208,10 +202,7 @@ mod tests {
             };
             let right = tally(Engine::Read).unwrap();
             assert!(right.bytes > 0 && right.steps > 0);
-            for engine in Engine::ALL
-                .into_iter()
-                .filter(|engine| engine.check_built().is_ok())
-            {
+            for engine in Engine::ALL.into_iter().filter(|engine| engine.check_built().is_ok()) {
                 assert_eq!(tally(engine).unwrap(), right, "{engine} {name}");
                 cases += 1;
             }
@@ -224,11 +215,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = DataFile::make(dir.path(), LEN, 2, Afterwards::Remove).unwrap();
         let steps = Steps::new(&Pattern::Seq, LEN + 4096, None, 0).unwrap();
-        for engine in [
-            Engine::Read,
-            Engine::Memmap2(lab::Peer::Plain),
-            Engine::Mmap,
-        ] {
+        for engine in [Engine::Read, Engine::Memmap2(lab::Peer::Plain), Engine::Mmap] {
             let mut access = Access::open(engine, file.path(), PolicyKind::default()).unwrap();
             let error = access.sum(steps.clone()).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::UnexpectedEof, "{engine}");

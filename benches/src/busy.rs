@@ -37,9 +37,7 @@ impl Busy {
     /// When a process cannot be started.
     pub fn start(count: u32) -> Result<Busy, Error> {
         let program = this_program()?;
-        let spec = BusySpec {
-            parent: std::process::id(),
-        };
+        let spec = BusySpec { parent: std::process::id() };
         let mut busy = Busy::default();
         for _ in 0..count {
             let mut command = hidden_command(&program, BUSY_COMMAND, &spec)?;

@@ -76,9 +76,7 @@ impl FromStr for CacheState {
         match text {
             "cold" => Ok(CacheState::Cold),
             "warm" => Ok(CacheState::Warm),
-            _ => Err(Error::Usage(format!(
-                "unknown cache state `{text}`; known: cold, warm"
-            ))),
+            _ => Err(Error::Usage(format!("unknown cache state `{text}`; known: cold, warm"))),
         }
     }
 }
@@ -111,12 +109,7 @@ fn sampled_share(file: &File, pages: u64, page: u64) -> io::Result<f64> {
     for _ in 0..SAMPLES {
         let mut byte = [0u8];
         let buffer = &mut [IoSliceMut::new(&mut byte)];
-        match preadv2(
-            file,
-            buffer,
-            rng.below(pages) * page,
-            ReadWriteFlags::NOWAIT,
-        ) {
+        match preadv2(file, buffer, rng.below(pages) * page, ReadWriteFlags::NOWAIT) {
             Ok(_) => present += 1,
             Err(Errno::AGAIN) => {}
             Err(error) => return Err(error.into()),
@@ -170,11 +163,7 @@ fn make_warm(path: &Path) -> Result<(), Error> {
         return Ok(());
     }
     let words = "stays in the page cache after reading it; is there enough memory?";
-    Err(Error::failed(format!(
-        "{}: only {:.1}% {words}",
-        path.display(),
-        share * 100.0
-    )))
+    Err(Error::failed(format!("{}: only {:.1}% {words}", path.display(), share * 100.0)))
 }
 
 fn read_all(file: &File) -> io::Result<()> {
@@ -207,10 +196,7 @@ mod tests {
             return;
         }
         let error = CacheState::Cold.prepare(&path).unwrap_err().to_string();
-        assert!(
-            error.contains("tmpfs") && error.contains("cold means nothing"),
-            "{error}"
-        );
+        assert!(error.contains("tmpfs") && error.contains("cold means nothing"), "{error}");
     }
 
     #[test]

@@ -23,9 +23,7 @@ impl Checksum {
     #[inline]
     pub fn add(&mut self, offset: u64, bytes: &[u8]) {
         let mut page = offset / PAGE;
-        let head = usize::try_from(PAGE - offset % PAGE)
-            .unwrap_or(0)
-            .min(bytes.len());
+        let head = usize::try_from(PAGE - offset % PAGE).unwrap_or(0).min(bytes.len());
         let (mut piece, mut rest) = bytes.split_at(head);
         let mut inside = offset % PAGE;
         while !piece.is_empty() {
@@ -73,9 +71,7 @@ fn aligned_sum(piece: &[u8]) -> u64 {
         }
     }
     let (lanes, tail) = rest.as_chunks::<8>();
-    let total = sums
-        .into_iter()
-        .chain(lanes.iter().map(|lane| u64::from_le_bytes(*lane)));
+    let total = sums.into_iter().chain(lanes.iter().map(|lane| u64::from_le_bytes(*lane)));
     total.fold(partial_lane(0, tail), u64::wrapping_add)
 }
 
@@ -108,14 +104,7 @@ mod tests {
     #[test]
     fn it_is_its_definition_at_every_alignment() {
         let bytes = noise(3 * 4096 + 77);
-        for (offset, len) in [
-            (0, 12_365),
-            (1, 9_000),
-            (4095, 2),
-            (5000, 7_001),
-            (8, 8),
-            (3, 0),
-        ] {
+        for (offset, len) in [(0, 12_365), (1, 9_000), (4095, 2), (5000, 7_001), (8, 8), (3, 0)] {
             let mut sum = Checksum::default();
             sum.add(offset, &bytes[..len]);
             assert_eq!(sum.value(), slow(offset, &bytes[..len]), "{offset} {len}");

@@ -48,21 +48,17 @@ fn watch_signals() {
     static STARTED: Once = Once::new();
     STARTED.call_once(|| {
         let ignored = ignored_signals();
-        let wanted = [SIGINT, SIGTERM, SIGHUP]
-            .into_iter()
-            .filter(|s| ignored >> (s - 1) & 1 == 0);
+        let wanted = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|s| ignored >> (s - 1) & 1 == 0);
         let Ok(mut signals) = Signals::new(wanted) else {
             return;
         };
-        let _ = thread::Builder::new()
-            .name("cleanup".into())
-            .spawn(move || {
-                if let Some(signal) = signals.forever().next() {
-                    put_everything_back();
-                    // Dies of the same signal, as if it had never been caught.
-                    let _ = signal_hook::low_level::emulate_default_handler(signal);
-                }
-            });
+        let _ = thread::Builder::new().name("cleanup".into()).spawn(move || {
+            if let Some(signal) = signals.forever().next() {
+                put_everything_back();
+                // Dies of the same signal, as if it had never been caught.
+                let _ = signal_hook::low_level::emulate_default_handler(signal);
+            }
+        });
     });
 }
 
@@ -79,9 +75,7 @@ fn put_everything_back() {
 fn ignored_signals() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let field = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    field
-        .and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok())
-        .unwrap_or(0)
+    field.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(0)
 }
 
 #[cfg(test)]

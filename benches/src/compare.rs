@@ -56,9 +56,7 @@ pub struct Comparison {
 impl Comparison {
     /// The runs of one engine, in order.
     pub fn runs_of(&self, engine: Engine) -> impl Iterator<Item = &RunResult> {
-        self.runs
-            .iter()
-            .filter(move |run| run.engine == engine.name())
+        self.runs.iter().filter(move |run| run.engine == engine.name())
     }
 
     /// The median of something about an engine's runs.
@@ -70,9 +68,7 @@ impl Comparison {
     /// The ratio of one engine.
     #[must_use]
     pub fn ratio_of(&self, engine: Engine) -> Option<&RatioResult> {
-        self.ratios
-            .iter()
-            .find(|ratio| ratio.engine == engine.name())
+        self.ratios.iter().find(|ratio| ratio.engine == engine.name())
     }
 }
 
@@ -115,10 +111,7 @@ fn run_one(
     round: u32,
     spawner: &mut dyn Spawner,
 ) -> Result<RunResult, Error> {
-    let spec = RunSpec {
-        engine: engine.name().to_owned(),
-        ..plan.spec.clone()
-    };
+    let spec = RunSpec { engine: engine.name().to_owned(), ..plan.spec.clone() };
     let mut result = spawner.run(&spec)?;
     result.round = round;
     result.environment = Some(plan.environment.clone());
@@ -160,9 +153,7 @@ fn check_read_ahead(plan: &Plan) -> Result<(), Error> {
 /// One ratio for every engine but the baseline, over the rounds in which both ran.
 fn ratios(plan: &Plan, comparison: &Comparison) -> Vec<RatioResult> {
     let others = plan.engines.iter().filter(|&&engine| engine != BASELINE);
-    others
-        .filter_map(|&engine| ratio(plan, comparison, engine))
-        .collect()
+    others.filter_map(|&engine| ratio(plan, comparison, engine)).collect()
 }
 
 fn ratio(plan: &Plan, comparison: &Comparison, engine: Engine) -> Option<RatioResult> {

@@ -42,11 +42,7 @@ impl DataFile {
     /// One line naming the file when it cannot be read, is a directory or special, or is empty.
     pub fn given(path: &Path) -> Result<DataFile, Error> {
         let len = readable_len(path)?;
-        Ok(DataFile {
-            path: path.to_owned(),
-            len,
-            _removal: None,
-        })
+        Ok(DataFile { path: path.to_owned(), len, _removal: None })
     }
 
     /// A file of `len` bytes in `dir`, made from `seed`, written and synced. One that is there
@@ -62,11 +58,7 @@ impl DataFile {
     ) -> Result<DataFile, Error> {
         let path = dir.join(format!("mmap-ahead-{}-seed{seed}.dat", size::exact(len)));
         if is_right(&path, len, seed) {
-            return Ok(DataFile {
-                path,
-                len,
-                _removal: None,
-            });
+            return Ok(DataFile { path, len, _removal: None });
         }
         check_room(dir, len)?;
         let part = path.with_extension("part");
@@ -75,11 +67,7 @@ impl DataFile {
         let removal = (afterwards == Afterwards::Remove).then(|| cleanup::on_exit(remover(&path)));
         fs::rename(&part, &path).map_err(Error::at(&path))?;
         drop(unfinished);
-        Ok(DataFile {
-            path,
-            len,
-            _removal: removal,
-        })
+        Ok(DataFile { path, len, _removal: removal })
     }
 
     /// Where it is.
@@ -113,10 +101,7 @@ pub fn readable_len(path: &Path) -> Result<u64, Error> {
     }
     File::open(path).map_err(Error::at(path))?;
     match meta.len() {
-        0 => Err(Error::failed(format!(
-            "{}: is empty, there is nothing to read",
-            path.display()
-        ))),
+        0 => Err(Error::failed(format!("{}: is empty, there is nothing to read", path.display()))),
         len => Ok(len),
     }
 }
@@ -181,9 +166,7 @@ fn is_right(path: &Path, len: u64, seed: u64) -> bool {
     let mut rng = Rng::new(seed);
     let sample = (0..SAMPLES).map(|_| rng.below(pages)).chain([0, pages - 1]);
     file.metadata().is_ok_and(|meta| meta.len() == len)
-        && sample
-            .into_iter()
-            .all(|index| page_is_right(&file, index, len, seed))
+        && sample.into_iter().all(|index| page_is_right(&file, index, len, seed))
 }
 
 fn page_is_right(file: &File, index: u64, len: u64, seed: u64) -> bool {
@@ -209,26 +192,16 @@ mod tests {
         for (index, page) in (0u64..).zip(bytes.chunks(PAGE)) {
             assert_eq!(page[..8], index.to_le_bytes());
         }
-        assert_ne!(
-            bytes[8..16],
-            bytes[4096 + 8..4096 + 16],
-            "the noise repeats"
-        );
+        assert_ne!(bytes[8..16], bytes[4096 + 8..4096 + 16], "the noise repeats");
     }
 
     #[test]
     fn a_right_file_is_used_again_and_a_wrong_one_is_not() {
         let dir = tempfile::tempdir().unwrap();
-        let path = DataFile::make(dir.path(), LEN, 4, Afterwards::Keep)
-            .unwrap()
-            .path;
+        let path = DataFile::make(dir.path(), LEN, 4, Afterwards::Keep).unwrap().path;
         let made = fs::metadata(&path).unwrap().modified().unwrap();
         drop(DataFile::make(dir.path(), LEN, 4, Afterwards::Remove).unwrap());
-        assert_eq!(
-            fs::metadata(&path).unwrap().modified().unwrap(),
-            made,
-            "it was written again"
-        );
+        assert_eq!(fs::metadata(&path).unwrap().modified().unwrap(), made, "it was written again");
         let file = File::options().write(true).open(&path).unwrap();
         file.write_all_at(b"other", LEN - 50).unwrap();
         let again = DataFile::make(dir.path(), LEN, 4, Afterwards::Remove).unwrap();

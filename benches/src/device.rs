@@ -74,10 +74,7 @@ impl Disk {
         let places = [block.join("queue"), block.join("../queue"), bdi];
         places.iter().find_map(|place| {
             let setting = place.join("read_ahead_kb").canonicalize().ok()?;
-            Some(Disk {
-                name: disk_name(&setting, &number),
-                read_ahead_kb: setting,
-            })
+            Some(Disk { name: disk_name(&setting, &number), read_ahead_kb: setting })
         })
     }
 
@@ -97,15 +94,8 @@ impl Disk {
 fn disk_name(setting: &Path, number: &str) -> String {
     let mut parents = setting.ancestors().skip(1).filter_map(Path::file_name);
     let folder = parents.next().unwrap_or_default();
-    let name = if folder == "queue" {
-        parents.next()
-    } else {
-        None
-    };
-    name.map_or_else(
-        || number.to_owned(),
-        |name| name.to_string_lossy().into_owned(),
-    )
+    let name = if folder == "queue" { parents.next() } else { None };
+    name.map_or_else(|| number.to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
 #[cfg(test)]
@@ -123,14 +113,8 @@ mod tests {
     #[test]
     fn a_disk_is_named_after_its_queue() {
         let name = |path: &str| disk_name(Path::new(path), "8:1");
-        assert_eq!(
-            name("/sys/devices/virtio1/block/vda/queue/read_ahead_kb"),
-            "vda"
-        );
-        assert_eq!(
-            name("/sys/devices/virtual/bdi/btrfs-1/read_ahead_kb"),
-            "8:1"
-        );
+        assert_eq!(name("/sys/devices/virtio1/block/vda/queue/read_ahead_kb"), "vda");
+        assert_eq!(name("/sys/devices/virtual/bdi/btrfs-1/read_ahead_kb"), "8:1");
     }
 
     #[test]

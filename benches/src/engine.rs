@@ -86,16 +86,10 @@ impl FromStr for Engine {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Engine, Error> {
-        Engine::ALL
-            .into_iter()
-            .find(|engine| engine.name() == name)
-            .ok_or_else(|| {
-                let known: Vec<_> = Engine::ALL.iter().map(|engine| engine.name()).collect();
-                Error::Usage(format!(
-                    "unknown engine `{name}`; known: {}",
-                    known.join(", ")
-                ))
-            })
+        Engine::ALL.into_iter().find(|engine| engine.name() == name).ok_or_else(|| {
+            let known: Vec<_> = Engine::ALL.iter().map(|engine| engine.name()).collect();
+            Error::Usage(format!("unknown engine `{name}`; known: {}", known.join(", ")))
+        })
     }
 }
 
@@ -117,10 +111,8 @@ mod tests {
 
     #[test]
     fn what_is_not_built_says_so() {
-        let missing: Vec<_> = Engine::ALL
-            .into_iter()
-            .filter(|engine| engine.check_built().is_err())
-            .collect();
+        let missing: Vec<_> =
+            Engine::ALL.into_iter().filter(|engine| engine.check_built().is_err()).collect();
         assert_eq!(missing, [Engine::Paged, Engine::Direct]);
     }
 }

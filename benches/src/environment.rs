@@ -60,13 +60,7 @@ impl Environment {
             _ => "no disk".to_owned(),
         };
         let memory = crate::size::rounded(self.memory_bytes);
-        let Environment {
-            kernel,
-            cpu,
-            cpus,
-            file_system,
-            ..
-        } = self;
+        let Environment { kernel, cpu, cpus, file_system, .. } = self;
         format!("Linux {kernel}, {cpus} x {cpu}, {memory}; {file_system} on {disk}")
     }
 }
@@ -74,19 +68,14 @@ impl Environment {
 /// The running kernel's release.
 #[must_use]
 pub fn kernel() -> String {
-    rustix::system::uname()
-        .release()
-        .to_string_lossy()
-        .into_owned()
+    rustix::system::uname().release().to_string_lossy().into_owned()
 }
 
 /// A line of /proc/meminfo, in bytes.
 #[must_use]
 pub fn meminfo(name: &str) -> Option<u64> {
     let text = fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
     Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? << 10)
 }
 
@@ -106,18 +95,8 @@ fn cpu() -> Option<String> {
 
 fn commit() -> Option<String> {
     let mut git = Command::new("git");
-    git.args([
-        "-C",
-        env!("CARGO_MANIFEST_DIR"),
-        "describe",
-        "--always",
-        "--dirty",
-    ]);
-    let output = git
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .output()
-        .ok()?;
+    git.args(["-C", env!("CARGO_MANIFEST_DIR"), "describe", "--always", "--dirty"]);
+    let output = git.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
     let words = String::from_utf8(output.stdout).ok()?.trim().to_owned();
     (output.status.success() && !words.is_empty()).then_some(words)
 }

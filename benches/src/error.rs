@@ -29,10 +29,7 @@ pub enum Error {
 impl Error {
     /// Names the file that an error of the operating system is about; for `map_err`.
     pub fn at(path: &Path) -> impl FnOnce(io::Error) -> Error {
-        move |source| Error::File {
-            path: path.to_owned(),
-            source,
-        }
+        move |source| Error::File { path: path.to_owned(), source }
     }
 
     /// A failed run, in words.

@@ -35,12 +35,7 @@ impl Median {
             _ => *middle,
         };
         let (cut, coverage) = ranks_cut(count as u64);
-        Some(Median {
-            value,
-            low: sorted[cut],
-            high: sorted[count - 1 - cut],
-            coverage,
-        })
+        Some(Median { value, low: sorted[cut], high: sorted[count - 1 - cut], coverage })
     }
 }
 
@@ -50,10 +45,7 @@ fn ranks_cut(count: u64) -> (usize, f64) {
         return (0, 0.0);
     };
     let coverage = |cut: u64| 1.0 - 2.0 * below.cdf(cut);
-    let best = (0..count / 2)
-        .take_while(|&cut| coverage(cut) >= COVERAGE)
-        .last()
-        .unwrap_or(0);
+    let best = (0..count / 2).take_while(|&cut| coverage(cut) >= COVERAGE).last().unwrap_or(0);
     (usize::try_from(best).unwrap_or(0), coverage(best).max(0.0))
 }
 
@@ -91,9 +83,6 @@ mod tests {
             let median = Median::of(&samples).unwrap();
             hits += u32::from(median.low <= 0.5 && 0.5 <= median.high);
         }
-        assert!(
-            (1890..=1990).contains(&hits),
-            "{hits} of 2000, wanted about 1945"
-        );
+        assert!((1890..=1990).contains(&hits), "{hits} of 2000, wanted about 1945");
     }
 }

@@ -62,22 +62,17 @@ impl FromStr for Pattern {
             ("stride", Some(bytes)) => Ok(Pattern::Stride(size::parse(bytes)?)),
             ("streams", Some(runs)) => match runs.parse() {
                 Ok(runs) if (1..=65_536).contains(&runs) => Ok(Pattern::Streams(runs)),
-                _ => Err(Error::Usage(format!(
-                    "streams:K takes 1 to 65536, not `{runs}`"
-                ))),
+                _ => Err(Error::Usage(format!("streams:K takes 1 to 65536, not `{runs}`"))),
             },
             ("zipf", Some(theta)) => match theta.parse() {
                 Ok(theta) if (0.0..=10.0).contains(&theta) => Ok(Pattern::Zipf(theta)),
-                _ => Err(Error::Usage(format!(
-                    "zipf:THETA takes 0 to 10, not `{theta}`"
-                ))),
+                _ => Err(Error::Usage(format!("zipf:THETA takes 0 to 10, not `{theta}`"))),
             },
             ("blocks", Some(sizes)) => match sizes.split_once('/') {
                 None => Ok(Pattern::Blocks(size::parse(sizes)?)),
-                Some((block, every)) => Ok(Pattern::BlocksEvery(
-                    size::parse(block)?,
-                    size::parse(every)?,
-                )),
+                Some((block, every)) => {
+                    Ok(Pattern::BlocksEvery(size::parse(block)?, size::parse(every)?))
+                }
             },
             ("trace", Some(file)) => Ok(Pattern::Trace(file.to_owned())),
             _ => Err(unknown()),
@@ -140,10 +135,7 @@ mod tests {
             "zipf:NaN",
         ];
         for name in names {
-            assert!(
-                matches!(name.parse::<Pattern>(), Err(Error::Usage(_))),
-                "{name} was taken"
-            );
+            assert!(matches!(name.parse::<Pattern>(), Err(Error::Usage(_))), "{name} was taken");
         }
     }
 

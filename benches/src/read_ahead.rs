@@ -29,18 +29,12 @@ impl ReadAhead {
     /// message is the command that may.
     pub fn set(path: &Path, kib: u64) -> Result<ReadAhead, Error> {
         let disk = Disk::under(path).ok_or_else(|| {
-            Error::failed(format!(
-                "{}: lies on no disk that has a read_ahead_kb",
-                path.display()
-            ))
+            Error::failed(format!("{}: lies on no disk that has a read_ahead_kb", path.display()))
         })?;
         let setting = disk.read_ahead_kb.clone();
         let lock = File::open(&setting).map_err(Error::at(&setting))?;
         flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
-            Error::failed(format!(
-                "another run is changing read_ahead_kb of {}",
-                disk.name
-            ))
+            Error::failed(format!("another run is changing read_ahead_kb of {}", disk.name))
         })?;
         let before = disk.read_ahead()?;
         let restore = setting.clone();
@@ -49,14 +43,9 @@ impl ReadAhead {
         let now = disk.read_ahead()?;
         if now != kib {
             let name = &disk.name;
-            return Err(Error::failed(format!(
-                "{name} made {now} out of read_ahead_kb {kib}"
-            )));
+            return Err(Error::failed(format!("{name} made {now} out of read_ahead_kb {kib}")));
         }
-        Ok(ReadAhead {
-            _back: back,
-            _lock: lock,
-        })
+        Ok(ReadAhead { _back: back, _lock: lock })
     }
 }
 

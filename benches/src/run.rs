@@ -55,8 +55,7 @@ impl RunSpec {
 /// # Errors
 /// [`Error::Usage`] when there is none of that name.
 pub fn policy(name: &str) -> Result<PolicyKind, Error> {
-    name.parse()
-        .map_err(|error| Error::Usage(format!("{error}")))
+    name.parse().map_err(|error| Error::Usage(format!("{error}")))
 }
 
 /// Makes the run in this process. To be called once in a process: peak memory is cumulative.
@@ -66,12 +65,7 @@ pub fn policy(name: &str) -> Result<PolicyKind, Error> {
 pub fn run(spec: &RunSpec) -> Result<RunResult, Error> {
     let engine: Engine = spec.engine.parse()?;
     engine.check_built()?;
-    let policy = spec
-        .policy
-        .as_deref()
-        .map(policy)
-        .transpose()?
-        .unwrap_or_default();
+    let policy = spec.policy.as_deref().map(policy).transpose()?.unwrap_or_default();
     let file_bytes = readable_len(&spec.path)?;
     let steps = Steps::new(&spec.pattern.parse()?, file_bytes, spec.touch, spec.seed)?;
     let touch = steps.touch();
@@ -92,10 +86,7 @@ pub fn run(spec: &RunSpec) -> Result<RunResult, Error> {
         touch,
         policy: policy.name().to_owned(),
         file_bytes,
-        stats: stats
-            .into_iter()
-            .map(|(name, count)| (name.to_owned(), count))
-            .collect(),
+        stats: stats.into_iter().map(|(name, count)| (name.to_owned(), count)).collect(),
         ..result(spec, &tally, seconds, &used)
     })
 }
@@ -139,10 +130,7 @@ struct Faults {
 
 impl Faults {
     fn now() -> Faults {
-        Faults {
-            process: usage(UsageOf::Process),
-            reader: usage(UsageOf::Thread),
-        }
+        Faults { process: usage(UsageOf::Process), reader: usage(UsageOf::Thread) }
     }
 
     fn since(&self, before: &Faults) -> Faults {
@@ -155,13 +143,7 @@ impl Faults {
 
 /// All that counts up is subtracted; the peak stays what it is.
 fn difference(after: &Usage, before: &Usage) -> Usage {
-    let Usage {
-        user,
-        system,
-        minor_faults,
-        major_faults,
-        peak_rss_bytes,
-    } = *after;
+    let Usage { user, system, minor_faults, major_faults, peak_rss_bytes } = *after;
     Usage {
         user: user.saturating_sub(before.user),
         system: system.saturating_sub(before.system),

@@ -10,11 +10,7 @@ const UNITS: [(&str, u32); 4] = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 
 /// # Errors
 /// [`Error::Usage`] when it is not such a number, is 0, or does not fit into 64 bits.
 pub fn parse(text: &str) -> Result<u64, Error> {
-    let wrong = || {
-        Error::Usage(format!(
-            "`{text}` is not a size; write 4096, 64KiB, 8MiB, 1GiB"
-        ))
-    };
+    let wrong = || Error::Usage(format!("`{text}` is not a size; write 4096, 64KiB, 8MiB, 1GiB"));
     let (digits, shift) = UNITS
         .iter()
         .find_map(|(unit, shift)| text.strip_suffix(unit).map(|digits| (digits, *shift)))
@@ -27,9 +23,7 @@ pub fn parse(text: &str) -> Result<u64, Error> {
 /// Writes a size with the largest unit that divides it: `parse` takes it back unchanged.
 #[must_use]
 pub fn exact(bytes: u64) -> String {
-    let unit = UNITS
-        .iter()
-        .find(|(_, shift)| bytes > 0 && bytes.trailing_zeros() >= *shift);
+    let unit = UNITS.iter().find(|(_, shift)| bytes > 0 && bytes.trailing_zeros() >= *shift);
     match unit {
         Some((unit, shift)) => format!("{}{unit}", bytes >> shift),
         None => bytes.to_string(),
@@ -52,12 +46,7 @@ mod tests {
 
     #[test]
     fn sizes_are_read_and_written_back() {
-        let cases = [
-            ("4096", 4096),
-            ("64KiB", 65536),
-            ("1GiB", 1 << 30),
-            ("3MiB", 3 << 20),
-        ];
+        let cases = [("4096", 4096), ("64KiB", 65536), ("1GiB", 1 << 30), ("3MiB", 3 << 20)];
         for (text, bytes) in cases {
             assert_eq!(parse(text).unwrap(), bytes);
             assert_eq!(parse(&exact(bytes)).unwrap(), bytes);
@@ -69,20 +58,8 @@ mod tests {
 
     #[test]
     fn nonsense_is_wrong_usage() {
-        for text in [
-            "",
-            "0",
-            "GiB",
-            "-1",
-            "1.5GiB",
-            "1gb",
-            "99999999999GiB",
-            "4 k",
-        ] {
-            assert!(
-                matches!(parse(text), Err(Error::Usage(_))),
-                "{text} was taken"
-            );
+        for text in ["", "0", "GiB", "-1", "1.5GiB", "1gb", "99999999999GiB", "4 k"] {
+            assert!(matches!(parse(text), Err(Error::Usage(_))), "{text} was taken");
         }
     }
 }

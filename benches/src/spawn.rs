@@ -39,10 +39,7 @@ impl Children {
     /// # Errors
     /// When the program cannot be found any more.
     pub fn of_this_program(cache: CacheState) -> Result<Children, Error> {
-        Ok(Children {
-            program: this_program()?,
-            cache,
-        })
+        Ok(Children { program: this_program()?, cache })
     }
 }
 
@@ -110,10 +107,7 @@ mod tests {
     use crate::engine::BASELINE;
 
     fn children(program: &str) -> Children {
-        Children {
-            program: program.into(),
-            cache: CacheState::AsIs,
-        }
+        Children { program: program.into(), cache: CacheState::AsIs }
     }
 
     #[test]
@@ -122,10 +116,7 @@ mod tests {
         let error = children("/bin/false").run(&spec).unwrap_err().to_string();
         assert!(error.starts_with("engine memmap2: "), "{error}");
         let error = children("/bin/echo").run(&spec).unwrap_err().to_string();
-        assert!(
-            error.starts_with("engine memmap2 printed no result"),
-            "{error}"
-        );
+        assert!(error.starts_with("engine memmap2 printed no result"), "{error}");
         let error = children("/no/such/program").run(&spec).unwrap_err();
         assert!(matches!(error, Error::File { .. }), "{error}");
     }

@@ -34,26 +34,12 @@ impl Step {
 /// How a step's number becomes its offset.
 #[derive(Clone, Debug)]
 enum Order {
-    Forward {
-        distance: u64,
-    },
-    Backward {
-        distance: u64,
-    },
-    Streams {
-        distance: u64,
-        runs: u64,
-        units: u64,
-    },
-    Anywhere {
-        rng: Rng,
-        pages: u64,
-    },
+    Forward { distance: u64 },
+    Backward { distance: u64 },
+    Streams { distance: u64, runs: u64, units: u64 },
+    Anywhere { rng: Rng, pages: u64 },
     Listed(Vec<u64>),
-    Scattered {
-        scatter: Scatter,
-        block: u64,
-    },
+    Scattered { scatter: Scatter, block: u64 },
 }
 
 /// All steps of a pattern over one file, in order. The same arguments give the same steps.
@@ -93,41 +79,18 @@ impl Steps {
             Pattern::Stride(every) | Pattern::BlocksEvery(_, every) => {
                 (Order::Forward { distance: every }, file_len.div_ceil(every))
             }
-            Pattern::Streams(runs) => (
-                Order::Streams {
-                    distance,
-                    runs,
-                    units,
-                },
-                units.div_ceil(runs) * runs,
-            ),
-            Pattern::Random => (
-                Order::Anywhere {
-                    rng: Rng::new(seed),
-                    pages,
-                },
-                units,
-            ),
+            Pattern::Streams(runs) => {
+                (Order::Streams { distance, runs, units }, units.div_ceil(runs) * runs)
+            }
+            Pattern::Random => (Order::Anywhere { rng: Rng::new(seed), pages }, units),
             Pattern::Zipf(theta) => (Order::Listed(zipf(pages, units, theta, seed)), units),
             Pattern::Blocks(block) => {
                 let blocks = file_len.div_ceil(block);
-                (
-                    Order::Scattered {
-                        scatter: Scatter::new(blocks, seed),
-                        block,
-                    },
-                    blocks,
-                )
+                (Order::Scattered { scatter: Scatter::new(blocks, seed), block }, blocks)
             }
             Pattern::Trace(_) => unreachable!("check_built refuses traces"),
         };
-        Ok(Steps {
-            order,
-            next: 0,
-            count,
-            touch,
-            file_len,
-        })
+        Ok(Steps { order, next: 0, count, touch, file_len })
     }
 
     /// How many bytes a step reads, unless the file ends first.
@@ -148,11 +111,7 @@ impl Steps {
         match &mut self.order {
             Order::Forward { distance } => Some(number * *distance),
             Order::Backward { distance } => Some((self.count - 1 - number) * *distance),
-            Order::Streams {
-                distance,
-                runs,
-                units,
-            } => {
+            Order::Streams { distance, runs, units } => {
                 let run = number % *runs;
                 let part = |run: u64| u64_product_div(run, *units, *runs);
                 let unit = part(run) + number / *runs;
@@ -174,10 +133,7 @@ impl Iterator for Steps {
             let number = self.next;
             self.next += 1;
             if let Some(offset) = self.offset(number) {
-                return Some(Step {
-                    offset,
-                    len: self.touch.min(self.file_len - offset),
-                });
+                return Some(Step { offset, len: self.touch.min(self.file_len - offset) });
             }
         }
         None
@@ -197,9 +153,7 @@ fn zipf(pages: u64, steps: u64, theta: f64, seed: u64) -> Vec<u64> {
     let law = Zipf::new(pages, theta);
     let scatter = Scatter::new(pages, seed);
     let mut rng = Rng::new(seed);
-    (0..steps)
-        .map(|_| scatter.at(law.sample(&mut rng)) * STEP_LEN)
-        .collect()
+    (0..steps).map(|_| scatter.at(law.sample(&mut rng)) * STEP_LEN).collect()
 }
 
 /// `a * b / c`, without overflow on the way.
@@ -215,9 +169,7 @@ mod tests {
     const LEN: u64 = 3 * (1 << 20) + 4096 * 3 + 123;
 
     fn steps(name: &str, touch: Option<u64>, seed: u64) -> Vec<Step> {
-        Steps::new(&name.parse().unwrap(), LEN, touch, seed)
-            .unwrap()
-            .collect()
+        Steps::new(&name.parse().unwrap(), LEN, touch, seed).unwrap().collect()
     }
 
     /// Sorted, the steps are the whole file, each byte once.
@@ -233,14 +185,7 @@ mod tests {
 
     #[test]
     fn whole_file_patterns_read_every_byte_once() {
-        for name in [
-            "seq",
-            "reverse",
-            "streams:1",
-            "streams:7",
-            "streams:4000",
-            "blocks:64KiB",
-        ] {
+        for name in ["seq", "reverse", "streams:1", "streams:7", "streams:4000", "blocks:64KiB"] {
             assert_covers_once(name, None);
         }
         assert_covers_once("blocks:64KiB/64KiB", None);
@@ -253,13 +198,7 @@ mod tests {
 
     #[test]
     fn steps_never_leave_the_file() {
-        for name in [
-            "random",
-            "zipf:0.9",
-            "stride:100000",
-            "blocks:64KiB/1MiB",
-            "blocks:3000",
-        ] {
+        for name in ["random", "zipf:0.9", "stride:100000", "blocks:64KiB/1MiB", "blocks:3000"] {
             for touch in [None, Some(1), Some(1 << 20)] {
                 for step in steps(name, touch, 8) {
                     assert!(step.len > 0 && step.range().end <= LEN, "{name} {step:?}");
@@ -271,25 +210,12 @@ mod tests {
     #[test]
     fn orders_are_what_their_names_say() {
         assert!(steps("seq", None, 0).is_sorted_by_key(|step| step.offset));
-        assert!(
-            steps("reverse", None, 0)
-                .iter()
-                .rev()
-                .is_sorted_by_key(|step| step.offset)
-        );
-        let streams: Vec<u64> = steps("streams:3", Some(1 << 20), 0)
-            .iter()
-            .map(|step| step.offset >> 20)
-            .collect();
+        assert!(steps("reverse", None, 0).iter().rev().is_sorted_by_key(|step| step.offset));
+        let streams: Vec<u64> =
+            steps("streams:3", Some(1 << 20), 0).iter().map(|step| step.offset >> 20).collect();
         assert_eq!(streams, [0, 1, 2, 3]);
         let stride: Vec<Step> = steps("stride:1MiB", None, 0);
-        assert_eq!(
-            stride[1],
-            Step {
-                offset: 1 << 20,
-                len: 4096
-            }
-        );
+        assert_eq!(stride[1], Step { offset: 1 << 20, len: 4096 });
         assert_eq!(stride.len(), 4);
         let small = steps("seq", Some(8), 0);
         assert_eq!((small[1].offset, small[1].len), (4096, 8));
@@ -298,18 +224,10 @@ mod tests {
     #[test]
     fn only_a_whole_scan_is_one_run() {
         let is = |name: &str, touch| {
-            Steps::new(&name.parse().unwrap(), LEN, touch, 0)
-                .unwrap()
-                .is_one_run()
+            Steps::new(&name.parse().unwrap(), LEN, touch, 0).unwrap().is_one_run()
         };
         assert!(is("seq", None) && is("seq", Some(8192)) && is("blocks:64KiB/64KiB", None));
-        for name in [
-            "reverse",
-            "streams:1",
-            "stride:8KiB",
-            "random",
-            "blocks:64KiB",
-        ] {
+        for name in ["reverse", "streams:1", "stride:8KiB", "random", "blocks:64KiB"] {
             assert!(!is(name, None), "{name}");
         }
         assert!(!is("seq", Some(8)));
@@ -331,18 +249,8 @@ mod tests {
 
     #[test]
     fn a_file_of_one_byte_has_one_step() {
-        for name in [
-            "seq",
-            "reverse",
-            "streams:5",
-            "random",
-            "zipf:1",
-            "blocks:1MiB",
-            "stride:9",
-        ] {
-            let all: Vec<_> = Steps::new(&name.parse().unwrap(), 1, None, 1)
-                .unwrap()
-                .collect();
+        for name in ["seq", "reverse", "streams:5", "random", "zipf:1", "blocks:1MiB", "stride:9"] {
+            let all: Vec<_> = Steps::new(&name.parse().unwrap(), 1, None, 1).unwrap().collect();
             assert_eq!(all, [Step { offset: 0, len: 1 }], "{name}");
         }
     }

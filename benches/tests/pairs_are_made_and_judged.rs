@@ -22,14 +22,8 @@ impl<F: FnMut(usize, &mut RunResult) -> Result<(), Error>> Spawner for Fake<F> {
     fn run(&mut self, spec: &RunSpec) -> Result<RunResult, Error> {
         let call = self.runs.len();
         self.runs.push(spec.engine.clone());
-        let real = RunSpec {
-            engine: "read".into(),
-            ..spec.clone()
-        };
-        let mut result = RunResult {
-            engine: spec.engine.clone(),
-            ..run::run(&real)?
-        };
+        let real = RunSpec { engine: "read".into(), ..spec.clone() };
+        let mut result = RunResult { engine: spec.engine.clone(), ..run::run(&real)? };
         (self.says)(call, &mut result).map(|()| result)
     }
 }
@@ -48,10 +42,7 @@ fn make<F>(plan: &Plan, says: F) -> (Result<Comparison, Error>, Vec<String>)
 where
     F: FnMut(usize, &mut RunResult) -> Result<(), Error>,
 {
-    let mut fake = Fake {
-        runs: Vec::new(),
-        says,
-    };
+    let mut fake = Fake { runs: Vec::new(), says };
     let comparison = compare(plan, &mut fake, &mut |_| {});
     (comparison, fake.runs)
 }
@@ -66,10 +57,7 @@ fn engines_take_turns_and_the_first_round_does_not_count() {
     let turn = ["memmap2", "mmap", "read"];
     assert_eq!(order, [turn, turn, turn].concat());
     let runs = comparison.unwrap().runs;
-    assert_eq!(
-        runs.iter().map(|run| run.round).collect::<Vec<_>>(),
-        [1, 1, 1, 2, 2, 2]
-    );
+    assert_eq!(runs.iter().map(|run| run.round).collect::<Vec<_>>(), [1, 1, 1, 2, 2, 2]);
     assert_eq!(runs[0].seconds, 4.0, "a run of the first round was kept");
 }
 
@@ -88,17 +76,10 @@ fn a_faster_engine_has_a_ratio_above_one() {
         Ok(())
     });
     let comparison = comparison.unwrap();
-    let ratios: Vec<_> = comparison
-        .ratios
-        .iter()
-        .map(|r| (r.engine.as_str(), r))
-        .collect();
+    let ratios: Vec<_> = comparison.ratios.iter().map(|r| (r.engine.as_str(), r)).collect();
     assert_eq!(ratios.len(), 2, "one for each engine but the baseline");
     let (name, mmap) = ratios[0];
-    assert_eq!(
-        (name, mmap.baseline.as_str(), mmap.runs),
-        ("mmap", "memmap2", 7)
-    );
+    assert_eq!((name, mmap.baseline.as_str(), mmap.runs), ("mmap", "memmap2", 7));
     assert_eq!((mmap.speedup_median, mmap.speedup_ci95), (2.0, [2.0, 2.0]));
     assert_eq!((ratios[1].0, ratios[1].1.speedup_median), ("read", 0.25));
 }
@@ -124,12 +105,7 @@ fn reading_less_than_the_others_is_an_error_too() {
         result.bytes -= u64::from(result.engine == "reader");
         Ok(())
     });
-    assert!(
-        comparison
-            .unwrap_err()
-            .to_string()
-            .contains("engine reader read")
-    );
+    assert!(comparison.unwrap_err().to_string().contains("engine reader read"));
 }
 
 #[test]
@@ -151,29 +127,19 @@ fn without_the_baseline_there_are_runs_and_no_ratios() {
 
 #[test]
 fn a_time_limit_leaves_three_rounds() {
-    let limited = Plan {
-        time_limit: Some(Duration::ZERO),
-        ..plan(&["memmap2", "mmap"], 50)
-    };
+    let limited = Plan { time_limit: Some(Duration::ZERO), ..plan(&["memmap2", "mmap"], 50) };
     let (comparison, _) = make(&limited, |_, _| Ok(()));
     assert_eq!(comparison.unwrap().ratios[0].runs, 3);
 }
 
 #[test]
 fn progress_tells_every_run_that_counts() {
-    let mut fake = Fake {
-        runs: Vec::new(),
-        says: |_, _: &mut RunResult| Ok(()),
-    };
+    let mut fake = Fake { runs: Vec::new(), says: |_, _: &mut RunResult| Ok(()) };
     let (mut started, mut ended) = (Vec::new(), 0);
-    compare(
-        &plan(&["memmap2", "mmap"], 2),
-        &mut fake,
-        &mut |progress| match progress {
-            Progress::Starts { round, .. } => started.push(round),
-            Progress::Ended(_) => ended += 1,
-        },
-    )
+    compare(&plan(&["memmap2", "mmap"], 2), &mut fake, &mut |progress| match progress {
+        Progress::Starts { round, .. } => started.push(round),
+        Progress::Ended(_) => ended += 1,
+    })
     .unwrap();
     assert_eq!((started, ended), (vec![0, 0, 1, 1, 2, 2], 4));
 }

@@ -33,11 +33,7 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = CacheState::Warm)]
     cache: CacheState,
     /// Which engines, in which order
-    #[arg(
-        long,
-        value_delimiter = ',',
-        default_value = "memmap2,mmap,mmap+guard,reader,read"
-    )]
+    #[arg(long, value_delimiter = ',', default_value = "memmap2,mmap,mmap+guard,reader,read")]
     engines: Vec<Engine>,
     /// How many rounds; bars near 1.0 need 21
     #[arg(long, default_value_t = 11, value_parser = clap::value_parser!(u32).range(1..))]
@@ -83,9 +79,7 @@ pub(crate) struct Arguments {
 pub(crate) fn compare(arguments: &Arguments) -> Result<(), Error> {
     check(arguments)?;
     let file = data_file(arguments)?;
-    let read_ahead = arguments
-        .read_ahead_kb
-        .map(|kib| ReadAhead::set(file.path(), kib));
+    let read_ahead = arguments.read_ahead_kb.map(|kib| ReadAhead::set(file.path(), kib));
     let _read_ahead = read_ahead.transpose()?;
     arguments.cache.prepare(file.path())?;
     let busy = Busy::start(arguments.busy)?;
@@ -108,10 +102,7 @@ fn run_all(
     plan: &Plan,
     children: &mut Children,
 ) -> Result<Comparison, Error> {
-    let bar = Bar::new(
-        u64::from(plan.rounds) * plan.engines.len() as u64,
-        "compare",
-    );
+    let bar = Bar::new(u64::from(plan.rounds) * plan.engines.len() as u64, "compare");
     let mut printed = Ok(());
     let comparison = harness::compare(plan, children, &mut |progress| {
         bar.follow(progress);
@@ -139,12 +130,7 @@ fn check(arguments: &Arguments) -> Result<(), Error> {
             return Err(Error::Usage(format!("--engines names {engine} twice")));
         }
     }
-    arguments
-        .policy
-        .as_deref()
-        .map(run::policy)
-        .transpose()
-        .map(drop)
+    arguments.policy.as_deref().map(run::policy).transpose().map(drop)
 }
 
 /// The file given, or one that is made. A made one is dropped from the cache once, so that warm
@@ -155,11 +141,7 @@ fn data_file(arguments: &Arguments) -> Result<DataFile, Error> {
     }
     let dir = arguments.dir.clone().unwrap_or_else(place::default_dir);
     let in_memory = device::is_memory(&device::file_system(&dir)?);
-    let afterwards = if arguments.keep {
-        Afterwards::Keep
-    } else {
-        Afterwards::Remove
-    };
+    let afterwards = if arguments.keep { Afterwards::Keep } else { Afterwards::Remove };
     let file = DataFile::make(&dir, arguments.size, arguments.seed, afterwards)?;
     if !in_memory {
         CacheState::Cold.prepare(file.path())?;
@@ -181,10 +163,7 @@ fn plan(arguments: &Arguments, path: &Path) -> Plan {
         engines: arguments.engines.clone(),
         rounds: arguments.runs,
         time_limit: None,
-        environment: Environment {
-            busy: arguments.busy,
-            ..Environment::of(path)
-        },
+        environment: Environment { busy: arguments.busy, ..Environment::of(path) },
     }
 }
 
@@ -220,18 +199,11 @@ const HEAD: [&str; 9] = [
 
 /// Medians of every engine, one a row.
 fn table(engines: &[Engine], comparison: &Comparison) -> String {
-    let rows: Vec<_> = engines
-        .iter()
-        .map(|&engine| row(engine, comparison))
-        .collect();
+    let rows: Vec<_> = engines.iter().map(|&engine| row(engine, comparison)).collect();
     let mut text = output::table(&HEAD, &rows);
     if !engines.contains(&BASELINE) {
         text += "\nNo ratios: memmap2 is not among --engines.";
-    } else if let Some(ratio) = comparison
-        .ratios
-        .iter()
-        .find(|ratio| ratio.ci_coverage < 0.95)
-    {
+    } else if let Some(ratio) = comparison.ratios.iter().find(|ratio| ratio.ci_coverage < 0.95) {
         let percent = ratio.ci_coverage * 100.0;
         text += &format!("\nWith so few rounds the interval covers {percent:.0}%, not 95%.");
     }
@@ -240,9 +212,7 @@ fn table(engines: &[Engine], comparison: &Comparison) -> String {
 
 fn row(engine: Engine, comparison: &Comparison) -> Vec<String> {
     let median = |of: fn(&mmap_ahead_bench::result::RunResult) -> f64| {
-        comparison
-            .median(engine, of)
-            .map_or(f64::NAN, |median| median.value)
+        comparison.median(engine, of).map_or(f64::NAN, |median| median.value)
     };
     let ratio = comparison.ratio_of(engine);
     let interval = |[low, high]: [f64; 2]| format!("{low:.3} to {high:.3}");
@@ -250,10 +220,7 @@ fn row(engine: Engine, comparison: &Comparison) -> Vec<String> {
         engine.to_string(),
         format!("{:.2}", median(|run| run.gb_per_s)),
         format!("{:.4}", median(|run| run.seconds)),
-        ratio.map_or_else(
-            || "-".into(),
-            |ratio| format!("{:.3}", ratio.speedup_median),
-        ),
+        ratio.map_or_else(|| "-".into(), |ratio| format!("{:.3}", ratio.speedup_median)),
         ratio.map_or_else(|| "-".into(), |ratio| interval(ratio.speedup_ci95)),
         format!("{:.0}", median(|run| run.minor_faults as f64)),
         format!("{:.0}", median(|run| run.major_faults as f64)),

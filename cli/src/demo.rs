@@ -77,28 +77,21 @@ pub(crate) fn demo(arguments: &Arguments) -> Result<(), Error> {
     }
     scenarios.extend(in_tmpfs(arguments)?);
     if scenarios.is_empty() {
-        return Err(Error::failed(format!(
-            "{}: is in memory; choose a --dir",
-            dir.display()
-        )));
+        return Err(Error::failed(format!("{}: is in memory; choose a --dir", dir.display())));
     }
     output::line(&story::tell(&scenarios))?;
     let results = arguments.out.join("results.jsonl");
     fs::write(&results, story::json_lines(&scenarios)?).map_err(Error::at(&results))?;
     figure::draw(&scenarios, &caption(&environment), &arguments.out)?;
     let out = arguments.out.display();
-    output::line(&format!(
-        "\nWritten: {out}/demo.png, {out}/demo.svg, {out}/results.jsonl"
-    ))
+    output::line(&format!("\nWritten: {out}/demo.png, {out}/demo.svg, {out}/results.jsonl"))
 }
 
 /// Cold with the disk's own read-ahead, cold with the usual one where that may be set, and warm.
 fn on_disk(arguments: &Arguments, dir: &Path) -> Result<Vec<Scenario>, Error> {
     let file = make_file(arguments, dir)?;
     let name = device::file_system(file.path())?;
-    let own = Disk::under(file.path())
-        .map(|disk| disk.read_ahead())
-        .transpose()?;
+    let own = Disk::under(file.path()).map(|disk| disk.read_ahead()).transpose()?;
     let cold = |kib: Option<u64>| match kib {
         Some(kib) => format!("cold {name}, read-ahead {kib} KiB"),
         None => format!("cold {name}"),
@@ -114,12 +107,7 @@ fn on_disk(arguments: &Arguments, dir: &Path) -> Result<Vec<Scenario>, Error> {
         }
     }
     CacheState::Cold.prepare(file.path())?;
-    scenarios.push(scenario(
-        arguments,
-        &file,
-        format!("warm {name}"),
-        CacheState::Warm,
-    )?);
+    scenarios.push(scenario(arguments, &file, format!("warm {name}"), CacheState::Warm)?);
     Ok(scenarios)
 }
 
@@ -137,11 +125,7 @@ fn in_tmpfs(arguments: &Arguments) -> Result<Option<Scenario>, Error> {
 }
 
 fn make_file(arguments: &Arguments, dir: &Path) -> Result<DataFile, Error> {
-    let afterwards = if arguments.keep {
-        Afterwards::Keep
-    } else {
-        Afterwards::Remove
-    };
+    let afterwards = if arguments.keep { Afterwards::Keep } else { Afterwards::Remove };
     DataFile::make(dir, arguments.size, arguments.seed, afterwards)
 }
 
@@ -151,18 +135,10 @@ fn scenario(
     label: String,
     cache: CacheState,
 ) -> Result<Scenario, Error> {
-    let rounds = if cache == CacheState::Cold {
-        COLD_ROUNDS
-    } else {
-        WARM_ROUNDS
-    };
+    let rounds = if cache == CacheState::Cold { COLD_ROUNDS } else { WARM_ROUNDS };
     let first = RunSpec::scan(file.path().to_owned(), ENGINES[0]);
     let plan = Plan {
-        spec: RunSpec {
-            cache: cache.to_string(),
-            seed: arguments.seed,
-            ..first
-        },
+        spec: RunSpec { cache: cache.to_string(), seed: arguments.seed, ..first },
         engines: ENGINES.to_vec(),
         rounds,
         time_limit: Some(SCENARIO_TIME),

@@ -24,18 +24,11 @@ struct Line<'a> {
 pub(crate) fn doctor(arguments: &Arguments) -> Result<(), Error> {
     let probes = probe();
     if arguments.json {
-        return probes.iter().try_for_each(|probe| {
-            output::json_line(&Line {
-                kind: "probe",
-                probe,
-            })
-        });
+        return probes
+            .iter()
+            .try_for_each(|probe| output::json_line(&Line { kind: "probe", probe }));
     }
-    let width = probes
-        .iter()
-        .map(|probe| probe.name.len())
-        .max()
-        .unwrap_or(0);
+    let width = probes.iter().map(|probe| probe.name.len()).max().unwrap_or(0);
     for probe in &probes {
         output::line(&describe(probe, width))?;
     }

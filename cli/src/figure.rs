@@ -17,9 +17,7 @@ pub(crate) fn draw(scenarios: &[Scenario], caption: &str, out: &Path) -> Result<
 }
 
 fn bars(scenarios: &[Scenario]) -> Vec<Bar> {
-    let all = scenarios
-        .iter()
-        .flat_map(|scenario| ENGINES.map(|engine| (scenario, engine)));
+    let all = scenarios.iter().flat_map(|scenario| ENGINES.map(|engine| (scenario, engine)));
     all.filter_map(|(scenario, engine)| {
         let median = scenario.comparison.median(engine, |run| run.gb_per_s)?;
         Some(Bar {

@@ -43,11 +43,7 @@ pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let head: Vec<String> = head.iter().map(|&name| name.to_owned()).collect();
     let rule = "-".repeat(widths.iter().sum::<usize>() + 2 * (widths.len() - 1));
     let rows = rows.iter().map(|row| line(row));
-    [line(&head), rule]
-        .into_iter()
-        .chain(rows)
-        .collect::<Vec<_>>()
-        .join("\n")
+    [line(&head), rule].into_iter().chain(rows).collect::<Vec<_>>().join("\n")
 }
 
 /// A bar on standard error; nothing at all where that is not a terminal.
@@ -89,9 +85,6 @@ mod tests {
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
         let rows = [vec!["memmap2".to_owned(), "1.5".to_owned()]];
-        assert_eq!(
-            table(&["a", "GB/s"], &rows),
-            "a        GB/s\n-------------\nmemmap2   1.5"
-        );
+        assert_eq!(table(&["a", "GB/s"], &rows), "a        GB/s\n-------------\nmemmap2   1.5");
     }
 }

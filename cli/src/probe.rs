@@ -32,62 +32,28 @@ pub(crate) struct Probe {
 
 impl Probe {
     fn note(name: &str, detail: impl Into<String>) -> Probe {
-        Probe {
-            name: name.into(),
-            state: State::Note,
-            detail: detail.into(),
-            change: None,
-        }
+        Probe { name: name.into(), state: State::Note, detail: detail.into(), change: None }
     }
 
     fn is(name: &str, available: bool, detail: impl Into<String>) -> Probe {
-        let state = if available {
-            State::Available
-        } else {
-            State::Missing
-        };
-        Probe {
-            state,
-            ..Probe::note(name, detail)
-        }
+        let state = if available { State::Available } else { State::Missing };
+        Probe { state, ..Probe::note(name, detail) }
     }
 
     fn change(self, command: impl Into<String>) -> Probe {
-        Probe {
-            change: Some(command.into()),
-            ..self
-        }
+        Probe { change: Some(command.into()), ..self }
     }
 }
 
-/// Looks at everything. (Later: `mmap_ahead::lab::probes()`, which tries each call.)
+/// Looks at everything.
 pub(crate) fn probe() -> Vec<Probe> {
     let mut probes = vec![
         Probe::note("kernel", format!("Linux {}", kernel())),
         Probe::note("page size", format!("{} bytes", rustix::param::page_size())),
         switch(),
-        since(
-            "MADV_POPULATE_READ",
-            (5, 14),
-            "maps pages ahead of the reader",
-        ),
-        pagemap(),
-        since(
-            "process_madvise",
-            (5, 10),
-            "advises many ranges in one call",
-        ),
-        cachestat(),
-        since(
-            "MADV_GUARD_INSTALL",
-            (6, 15),
-            "guards single pages of a file mapping",
-        ),
-        userfaultfd(),
-        io_uring(),
-        huge_pages(),
-        seccomp(),
     ];
+    probes.extend(lab::tried().into_iter().map(explain));
+    probes.extend([cachestat(), userfaultfd(), io_uring(), huge_pages(), seccomp()]);
     probes.extend(disks());
     probes
 }
@@ -103,59 +69,47 @@ fn switch() -> Probe {
     }
 }
 
-/// What every kernel from a release on has.
-fn since(name: &str, least: (u32, u32), what: &str) -> Probe {
+/// What the calls that the engine tried are for, and the least kernel that has them.
+const CALLS: [(&str, &str, (u32, u32)); 5] = [
+    ("pagemap", "sees where the reader is", (2, 6)),
+    ("PAGEMAP_SCAN", "sees it with one call for many pages", (6, 7)),
+    ("MADV_POPULATE_READ", "maps pages ahead of the reader", (5, 14)),
+    ("process_madvise", "advises many ranges in one call", (5, 10)),
+    ("MADV_GUARD_INSTALL", "guards single pages of a file mapping", (6, 15)),
+];
+
+/// A call that was tried, in words.
+fn explain(tried: lab::Tried) -> Probe {
+    let Some((_, what, least)) = CALLS.iter().find(|(name, ..)| *name == tried.name) else {
+        return Probe::is(tried.name, tried.works, "was tried just now");
+    };
     let (major, minor) = least;
-    let available = release() >= least;
-    Probe::is(
-        name,
-        available,
-        format!("{what}; in Linux from {major}.{minor} on"),
-    )
+    if tried.works {
+        return Probe::is(tried.name, true, *what);
+    }
+    let probe = Probe::is(tried.name, false, format!("{what}; in Linux from {major}.{minor} on"));
+    match release() >= *least {
+        true => probe.change("allow it in the container or sandbox: this kernel has it"),
+        false => probe,
+    }
 }
 
 /// The first two numbers of the kernel's release.
 fn release() -> (u32, u32) {
     let text = kernel();
-    let mut numbers = text
-        .split(|c: char| !c.is_ascii_digit())
-        .map(|n| n.parse().unwrap_or(0));
+    let mut numbers = text.split(|c: char| !c.is_ascii_digit()).map(|n| n.parse().unwrap_or(0));
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
-}
-
-fn pagemap() -> Probe {
-    let open = File::open("/proc/self/pagemap").is_ok();
-    let fast = release() >= (6, 7);
-    let detail = match (open, fast) {
-        (true, true) => "sees where the reader is (PAGEMAP_SCAN)",
-        (true, false) => "sees where the reader is, by reading; PAGEMAP_SCAN needs Linux 6.7",
-        (false, _) => "/proc/self/pagemap cannot be opened: the reader cannot be seen",
-    };
-    let probe = Probe::is("pagemap", open, detail);
-    if open {
-        probe
-    } else {
-        probe.change("mount /proc in the container or sandbox")
-    }
 }
 
 /// Asked about this very program, which the user may not own: TRAPS 3.
 fn cachestat() -> Probe {
     const NAME: &str = "cachestat";
-    let own = std::env::current_exe()
-        .and_then(File::open)
-        .and_then(|file| lab::cached(&file));
+    let own = std::env::current_exe().and_then(File::open).and_then(|file| lab::cached(&file));
     match own {
-        Ok(_) => Probe::is(
-            NAME,
-            true,
-            "says what is in the page cache, for files one may write",
-        ),
-        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Probe::is(
-            NAME,
-            true,
-            "answers, but not about this program, which you may not write",
-        ),
+        Ok(_) => Probe::is(NAME, true, "says what is in the page cache, for files one may write"),
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            Probe::is(NAME, true, "answers, but not about this program, which you may not write")
+        }
         Err(error) => Probe::is(NAME, false, format!("{error}; in Linux from 6.5 on")),
     }
 }
@@ -169,11 +123,9 @@ fn userfaultfd() -> Probe {
         (None, false) => Probe::is(NAME, false, "this kernel is built without it"),
         (Some(1), _) => Probe::is(NAME, true, "open to every user"),
         (_, true) => Probe::is(NAME, true, "through /dev/userfaultfd"),
-        _ if rustix::process::geteuid().is_root() => Probe::is(
-            NAME,
-            true,
-            "for root; other users get only user-mode faults",
-        ),
+        _ if rustix::process::geteuid().is_root() => {
+            Probe::is(NAME, true, "for root; other users get only user-mode faults")
+        }
         _ => Probe::is(NAME, false, "only user-mode faults for this user")
             .change("sudo sysctl vm.unprivileged_userfaultfd=1, or access to /dev/userfaultfd"),
     }
@@ -197,25 +149,16 @@ fn huge_pages() -> Probe {
         Some(choice) if choice == "never" => Probe::is("huge pages", false, "never")
             .change("echo madvise | sudo tee /sys/kernel/mm/transparent_hugepage/enabled"),
         Some(choice) => Probe::is("huge pages", true, choice),
-        None => Probe::is(
-            "huge pages",
-            false,
-            "this kernel has no transparent huge pages",
-        ),
+        None => Probe::is("huge pages", false, "this kernel has no transparent huge pages"),
     }
 }
 
 /// A filter may refuse calls that the settings allow.
 fn seccomp() -> Probe {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mode = status
-        .lines()
-        .find_map(|line| line.strip_prefix("Seccomp:"));
+    let mode = status.lines().find_map(|line| line.strip_prefix("Seccomp:"));
     match mode.map(str::trim) {
-        Some("2") => Probe::note(
-            "seccomp",
-            "a filter is on: it may refuse userfaultfd, io_uring",
-        ),
+        Some("2") => Probe::note("seccomp", "a filter is on: it may refuse userfaultfd, io_uring"),
         _ => Probe::note("seccomp", "no filter"),
     }
 }
@@ -250,17 +193,22 @@ mod tests {
     #[test]
     fn every_missing_thing_is_explained() {
         let probes = probe();
-        assert!(
-            probes
-                .iter()
-                .all(|probe| !probe.detail.is_empty() && !probe.name.is_empty())
-        );
+        assert!(probes.iter().all(|probe| !probe.detail.is_empty() && !probe.name.is_empty()));
         assert!(release() >= (3, 0), "{:?}", release());
     }
 
     #[test]
-    fn a_kernel_too_old_is_missing_it() {
-        assert_eq!(since("x", (2, 6), "y").state, State::Available);
-        assert_eq!(since("x", (999, 0), "y").state, State::Missing);
+    fn every_call_that_is_tried_has_words() {
+        for tried in lab::tried() {
+            assert!(CALLS.iter().any(|(name, ..)| *name == tried.name), "{tried:?}");
+        }
+    }
+
+    #[test]
+    fn a_refused_call_of_a_kernel_that_has_it_can_be_allowed() {
+        let refused = |name| explain(lab::Tried { name, works: false });
+        assert_eq!(refused("pagemap").state, State::Missing);
+        assert!(refused("pagemap").change.is_some(), "every kernel has it");
+        assert!(explain(lab::Tried { name: "pagemap", works: true }).change.is_none());
     }
 }

@@ -56,10 +56,7 @@ fn verdict(ratio: &RatioResult) -> String {
     if low > 1.03 {
         format!("reading ahead makes the same code {times:.2} times as fast")
     } else if high < 0.97 {
-        format!(
-            "reading ahead costs time here, {:.0}%",
-            (1.0 / times - 1.0) * 100.0
-        )
+        format!("reading ahead costs time here, {:.0}%", (1.0 / times - 1.0) * 100.0)
     } else if low >= 0.97 && high <= 1.03 {
         "no difference; the kernel leaves nothing to win".to_owned()
     } else {

@@ -15,9 +15,7 @@ fn demo_prints_a_table_and_writes_results_and_figures() {
     let out = scratch();
     let text = |path: &std::path::Path| path.to_str().unwrap().to_owned();
     let (dir_text, out_text) = (text(dir.path()), text(out.path()));
-    let arguments = [
-        "demo", "--size", "4MiB", "--dir", &dir_text, "--out", &out_text,
-    ];
+    let arguments = ["demo", "--size", "4MiB", "--dir", &dir_text, "--out", &out_text];
     let (code, printed, err) = parts(&mmap_ahead(&arguments));
     assert_eq!((code, err.as_str()), (Some(0), ""), "{printed}");
     assert!(printed.starts_with("seed "), "{printed}");
@@ -25,33 +23,17 @@ fn demo_prints_a_table_and_writes_results_and_figures() {
     if in_memory(dir.path()) {
         eprintln!("SKIPPED: {dir_text} is in memory, so the demo had no cold part");
     } else {
-        assert!(
-            printed.contains("\ncold ") && printed.contains("\nwarm "),
-            "{printed}"
-        );
+        assert!(printed.contains("\ncold ") && printed.contains("\nwarm "), "{printed}");
     }
     for name in ["demo.png", "demo.svg"] {
-        assert!(
-            fs::metadata(out.path().join(name)).unwrap().len() > 1000,
-            "{name}"
-        );
+        assert!(fs::metadata(out.path().join(name)).unwrap().len() > 1000, "{name}");
     }
     let results = fs::read_to_string(out.path().join("results.jsonl")).unwrap();
-    let runs = results
-        .lines()
-        .filter(|l| serde_json::from_str::<RunResult>(l).is_ok())
-        .count();
-    let ratios = results
-        .lines()
-        .filter(|l| serde_json::from_str::<RatioResult>(l).is_ok())
-        .count();
+    let runs = results.lines().filter(|l| serde_json::from_str::<RunResult>(l).is_ok()).count();
+    let ratios = results.lines().filter(|l| serde_json::from_str::<RatioResult>(l).is_ok()).count();
     assert_eq!(runs + ratios, results.lines().count());
     assert!(runs >= 3 * 7 && ratios >= 2, "{runs} runs, {ratios} ratios");
-    assert_eq!(
-        fs::read_dir(dir.path()).unwrap().count(),
-        0,
-        "files were left behind"
-    );
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "files were left behind");
 }
 
 #[test]

@@ -35,10 +35,7 @@ fn own_disk(dir: &Path) -> Option<(Disk, MutexGuard<'static, ()>)> {
 fn wait_for(what: &str, mut happened: impl FnMut() -> bool) {
     let start = Instant::now();
     while !happened() {
-        assert!(
-            start.elapsed() < Duration::from_secs(10),
-            "waited in vain: {what}"
-        );
+        assert!(start.elapsed() < Duration::from_secs(10), "waited in vain: {what}");
         sleep(Duration::from_millis(10));
     }
 }
@@ -46,29 +43,17 @@ fn wait_for(what: &str, mut happened: impl FnMut() -> bool) {
 /// A comparison that would run for minutes.
 fn long_comparison(dir: &Path, arguments: &[&str]) -> Child {
     let mut command = Command::new(PROGRAM);
-    command
-        .args(["compare", "--size", "4MiB", "--runs", "100000", "--dir"])
-        .arg(dir);
-    command
-        .args(arguments)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
+    command.args(["compare", "--size", "4MiB", "--runs", "100000", "--dir"]).arg(dir);
+    command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
 /// Signals that a child of ours dies of: `&` in a script and nohup make some of them ignored.
 fn deadly_signals() -> Vec<Signal> {
     let status = fs::read_to_string("/proc/self/status").unwrap();
-    let field = status
-        .lines()
-        .find_map(|line| line.strip_prefix("SigIgn:"))
-        .unwrap();
+    let field = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
     let ignored = u64::from_str_radix(field.trim(), 16).unwrap();
     let all = [Signal::TERM, Signal::INT, Signal::HUP];
-    all.into_iter()
-        .filter(|signal| ignored >> (signal.as_raw() - 1) & 1 == 0)
-        .collect()
+    all.into_iter().filter(|signal| ignored >> (signal.as_raw() - 1) & 1 == 0).collect()
 }
 
 fn children_of(parent: u32, name: &str) -> usize {
@@ -96,16 +81,8 @@ fn read_ahead_kb_comes_back_after_a_signal() {
         wait_for("it is set", || disk.read_ahead().unwrap() == before + 4);
         kill_process(Pid::from_child(&child), signal).unwrap();
         let status = child.wait().unwrap();
-        assert_eq!(
-            disk.read_ahead().unwrap(),
-            before,
-            "not put back after {signal:?}"
-        );
-        assert_eq!(
-            status.signal(),
-            Some(signal.as_raw()),
-            "it did not die of the signal"
-        );
+        assert_eq!(disk.read_ahead().unwrap(), before, "not put back after {signal:?}");
+        assert_eq!(status.signal(), Some(signal.as_raw()), "it did not die of the signal");
         let left: Vec<_> = fs::read_dir(dir.path()).unwrap().flatten().collect();
         assert!(left.is_empty(), "files stayed after {signal:?}: {left:?}");
     }
@@ -121,23 +98,11 @@ fn read_ahead_kb_comes_back_after_success_and_failure() {
     let other = (before + 4).to_string();
     let path = small_file(dir.path());
     let file = path.to_str().unwrap();
-    let run = [
-        "compare",
-        file,
-        "--runs",
-        "1",
-        "--engines",
-        "read",
-        "--read-ahead-kb",
-        &other,
-    ];
+    let run = ["compare", file, "--runs", "1", "--engines", "read", "--read-ahead-kb", &other];
     let output = mmap_ahead(&[&run[..], &["--json"]].concat());
     let (code, out, err) = parts(&output);
     assert_eq!(code, Some(0), "{err}");
-    assert!(
-        out.contains(&format!("\"read_ahead_kb\":{other}")),
-        "it was not set: {out}"
-    );
+    assert!(out.contains(&format!("\"read_ahead_kb\":{other}")), "it was not set: {out}");
     assert_eq!(disk.read_ahead().unwrap(), before);
     // Fails after it was set: the children have no room to map so long a file.
     let long = dir.path().join("long");
@@ -148,10 +113,7 @@ fn read_ahead_kb_comes_back_after_success_and_failure() {
     shell.args(["-c", script, PROGRAM]).arg(&long).arg(&other);
     let (code, _, err) = parts(&shell.output().unwrap());
     assert_eq!((code, err.lines().count()), (Some(1), 1), "{err}");
-    assert!(
-        err.contains("engine memmap2") && err.contains("Cannot allocate memory"),
-        "{err}"
-    );
+    assert!(err.contains("engine memmap2") && err.contains("Cannot allocate memory"), "{err}");
     assert_eq!(disk.read_ahead().unwrap(), before);
 }
 
@@ -169,10 +131,7 @@ fn without_root_the_command_is_printed() {
     let (code, out, err) = parts(&output);
     assert_eq!((code, out.as_str()), (Some(1), ""));
     let command = format!("echo 64 | sudo tee {}", disk.read_ahead_kb.display());
-    assert!(
-        err.trim_end().ends_with(&command) && err.lines().count() == 1,
-        "{err}"
-    );
+    assert!(err.trim_end().ends_with(&command) && err.lines().count() == 1, "{err}");
 }
 
 #[test]
@@ -191,24 +150,11 @@ fn background_readers_end_with_the_comparison() {
 fn a_made_file_goes_away_unless_it_is_kept() {
     let dir = scratch();
     let text = dir.path().to_str().unwrap();
-    let run = [
-        "compare",
-        "--dir",
-        text,
-        "--size",
-        "1MiB",
-        "--runs",
-        "1",
-        "--engines",
-        "memmap2",
-    ];
+    let run = ["compare", "--dir", text, "--size", "1MiB", "--runs", "1", "--engines", "memmap2"];
     let files = || fs::read_dir(dir.path()).unwrap().count();
     assert_eq!(parts(&mmap_ahead(&run)).0, Some(0));
     assert_eq!(files(), 0);
-    assert_eq!(
-        parts(&mmap_ahead(&[&run[..], &["--keep"]].concat())).0,
-        Some(0)
-    );
+    assert_eq!(parts(&mmap_ahead(&[&run[..], &["--keep"]].concat())).0, Some(0));
     assert_eq!(files(), 1);
     assert_eq!(parts(&mmap_ahead(&run)).0, Some(0));
     assert_eq!(files(), 1, "a file that was there already was removed");

@@ -16,10 +16,7 @@ fn assert_one_line(output: &Output, status: i32, words: &[&str]) {
     assert_eq!(code, Some(status), "{err}");
     assert_eq!(out, "", "something was printed before the failure");
     assert_eq!(err.lines().count(), 1, "not one line: {err:?}");
-    assert!(
-        err.starts_with("mmap-ahead: ") && err.ends_with('\n'),
-        "{err:?}"
-    );
+    assert!(err.starts_with("mmap-ahead: ") && err.ends_with('\n'), "{err:?}");
     for word in words {
         assert!(err.contains(word), "{word:?} is not in {err:?}");
     }
@@ -30,9 +27,7 @@ fn files_that_cannot_be_read_are_named() {
     let dir = scratch();
     let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
     fs::write(path("empty"), "").unwrap();
-    let fifo = std::process::Command::new("mkfifo")
-        .arg(path("fifo"))
-        .status();
+    let fifo = std::process::Command::new("mkfifo").arg(path("fifo")).status();
     let mut cases = vec![
         (path("missing"), "No such file or directory"),
         (path(""), "is a directory"),
@@ -72,11 +67,7 @@ fn a_good_file_before_a_bad_one_is_still_read() {
     let file = small_file(dir.path());
     let output = mmap_ahead(&["read", file.to_str().unwrap(), "/no/such/file"]);
     let (code, out, err) = parts(&output);
-    assert_eq!(
-        (code, out.lines().count(), err.lines().count()),
-        (Some(1), 1, 1),
-        "{out}{err}"
-    );
+    assert_eq!((code, out.lines().count(), err.lines().count()), (Some(1), 1, 1), "{out}{err}");
 }
 
 #[test]
@@ -143,11 +134,7 @@ fn cold_on_tmpfs_is_refused() {
     }
     let file = small_file(dir.path());
     let file = file.to_str().unwrap();
-    assert_one_line(
-        &mmap_ahead(&["compare", file, "--cache", "cold"]),
-        1,
-        &[file, "tmpfs"],
-    );
+    assert_one_line(&mmap_ahead(&["compare", file, "--cache", "cold"]), 1, &[file, "tmpfs"]);
 }
 
 #[test]

@@ -23,30 +23,17 @@ const RUN: [&str; 13] = [
     "checksum",
 ];
 
-const RATIO: [&str; 6] = [
-    "kind",
-    "engine",
-    "baseline",
-    "speedup_median",
-    "speedup_ci95",
-    "runs",
-];
+const RATIO: [&str; 6] = ["kind", "engine", "baseline", "speedup_median", "speedup_ci95", "runs"];
 
 /// The line starts with these fields, in this order.
 fn assert_fields(line: &str, fields: &[&str]) {
     let mut rest = line.strip_prefix('{').unwrap();
     for field in fields {
-        rest = rest
-            .strip_prefix(&format!("\"{field}\":"))
-            .unwrap_or_else(|| {
-                panic!("wanted {field}, found {rest} in {line}");
-            });
+        rest = rest.strip_prefix(&format!("\"{field}\":")).unwrap_or_else(|| {
+            panic!("wanted {field}, found {rest} in {line}");
+        });
         // No value in front of the last of these fields holds a comma, but for the interval.
-        let end = if rest.starts_with('[') {
-            rest.find(']').unwrap()
-        } else {
-            0
-        };
+        let end = if rest.starts_with('[') { rest.find(']').unwrap() } else { 0 };
         let comma = end + rest[end..].find(',').unwrap();
         rest = &rest[comma + 1..];
     }
@@ -59,9 +46,7 @@ fn compare(arguments: &[&str]) -> Vec<(String, Value)> {
     let all = [&["compare", file.to_str().unwrap(), "--json"], arguments].concat();
     let (code, out, err) = parts(&mmap_ahead(&all));
     assert_eq!((code, err.as_str()), (Some(0), ""));
-    out.lines()
-        .map(|line| (line.to_owned(), serde_json::from_str(line).unwrap()))
-        .collect()
+    out.lines().map(|line| (line.to_owned(), serde_json::from_str(line).unwrap())).collect()
 }
 
 #[test]
@@ -69,12 +54,7 @@ fn runs_come_first_in_turn_and_ratios_last() {
     let lines = compare(&["--runs", "2", "--engines", "read,memmap2,mmap"]);
     let names: Vec<_> = lines
         .iter()
-        .map(|(_, value)| {
-            (
-                value["kind"].as_str().unwrap(),
-                value["engine"].as_str().unwrap(),
-            )
-        })
+        .map(|(_, value)| (value["kind"].as_str().unwrap(), value["engine"].as_str().unwrap()))
         .collect();
     let round = [("run", "read"), ("run", "memmap2"), ("run", "mmap")];
     let ratios = [("ratio", "read"), ("ratio", "mmap")];
@@ -86,25 +66,12 @@ fn runs_come_first_in_turn_and_ratios_last() {
 
 #[test]
 fn values_are_what_their_names_say() {
-    let lines = compare(&[
-        "--runs",
-        "1",
-        "--engines",
-        "memmap2,mmap",
-        "--pattern",
-        "stride:8KiB",
-    ]);
+    let lines = compare(&["--runs", "1", "--engines", "memmap2,mmap", "--pattern", "stride:8KiB"]);
     let run = &lines[0].1;
-    assert_eq!(
-        (&run["pattern"], &run["cache"]),
-        (&"stride:8KiB".into(), &"warm".into())
-    );
+    assert_eq!((&run["pattern"], &run["cache"]), (&"stride:8KiB".into(), &"warm".into()));
     // 37 steps of 4 KiB start every 8 KiB; the last starts 5,088 bytes before the end.
     assert_eq!(run["bytes"], 37 * 4096);
-    let (bytes, seconds) = (
-        run["bytes"].as_f64().unwrap(),
-        run["seconds"].as_f64().unwrap(),
-    );
+    let (bytes, seconds) = (run["bytes"].as_f64().unwrap(), run["seconds"].as_f64().unwrap());
     assert!((run["gb_per_s"].as_f64().unwrap() - bytes / seconds / 1e9).abs() < 1e-9);
     assert_eq!(run["checksum"].as_str().unwrap().len(), 16);
     assert!(run["reader_minor_faults"].as_u64() <= run["minor_faults"].as_u64());
@@ -113,10 +80,7 @@ fn values_are_what_their_names_say() {
     let ratio = &lines[2].1;
     let pair = seconds / lines[1].1["seconds"].as_f64().unwrap();
     assert!((ratio["speedup_median"].as_f64().unwrap() - pair).abs() < 1e-9);
-    assert_eq!(
-        (&ratio["baseline"], &ratio["runs"]),
-        (&"memmap2".into(), &1.into())
-    );
+    assert_eq!((&ratio["baseline"], &ratio["runs"]), (&"memmap2".into(), &1.into()));
 }
 
 #[test]
@@ -141,20 +105,8 @@ fn every_engine_and_pattern_runs() {
 #[test]
 fn a_seed_decides_the_checksum_of_random_steps() {
     let checksum = |seed: &str| {
-        let engines = [
-            "--runs",
-            "1",
-            "--engines",
-            "read",
-            "--pattern",
-            "random",
-            "--seed",
-            seed,
-        ];
-        compare(&engines)[0].1["checksum"]
-            .as_str()
-            .unwrap()
-            .to_owned()
+        let engines = ["--runs", "1", "--engines", "read", "--pattern", "random", "--seed", seed];
+        compare(&engines)[0].1["checksum"].as_str().unwrap().to_owned()
     };
     assert_eq!(checksum("5"), checksum("5"));
     assert_ne!(checksum("5"), checksum("6"));
@@ -168,8 +120,5 @@ fn doctor_says_one_object_a_line() {
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).unwrap()["name"].to_string())
         .collect();
-    assert!(
-        names.len() > 8 && names.contains(&"\"userfaultfd\"".to_owned()),
-        "{names:?}"
-    );
+    assert!(names.len() > 8 && names.contains(&"\"userfaultfd\"".to_owned()), "{names:?}");
 }

@@ -22,14 +22,7 @@ pub(crate) fn mmap_ahead(arguments: &[&str]) -> Output {
 pub(crate) fn as_nobody(arguments: &[&str]) -> Option<Output> {
     let run = |arguments: &[&str]| {
         let mut command = Command::new("setpriv");
-        command.args([
-            "--reuid",
-            NOBODY,
-            "--regid",
-            NOBODY,
-            "--clear-groups",
-            PROGRAM,
-        ]);
+        command.args(["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups", PROGRAM]);
         command.args(arguments).output().ok()
     };
     if run(&["--version"]).is_none_or(|output| !output.status.success()) {
@@ -42,18 +35,12 @@ pub(crate) fn as_nobody(arguments: &[&str]) -> Option<Output> {
 /// Exit status, standard output, standard error.
 pub(crate) fn parts(output: &Output) -> (Option<i32>, String, String) {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    (
-        output.status.code(),
-        text(&output.stdout),
-        text(&output.stderr),
-    )
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
 }
 
 /// A directory that every user may enter, on a disk where there is one.
 pub(crate) fn scratch() -> TempDir {
-    let dir = tempfile::tempdir_in("/var/tmp")
-        .or_else(|_| tempfile::tempdir())
-        .unwrap();
+    let dir = tempfile::tempdir_in("/var/tmp").or_else(|_| tempfile::tempdir()).unwrap();
     fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).unwrap();
     dir
 }
