@@ -1,0 +1,286 @@
+//! A mapping of a file that nobody serves stops neither the prefetch, nor the drop, nor the following
+//! of any other mapping (TRAPS 10). The file is a memfd whose pages userfaultfd is asked for, and
+//! nobody answers: a call of the engine on it hangs until the userfaultfd is closed.
+//!
+//! It fails with one worker thread, with a drop that waits for the call in flight, and when the
+//! threads that stand by listen to less than the one that is stuck.
+
+mod common;
+
+use std::fs::{self, File};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::{KIB, MIB, Numbered, Place, becomes, best_of, in_child, page, role, skip, workers};
+use mmap_ahead::{Mmap, MmapOptions, Mode, Prefetch, PrefetchState};
+
+/// What TRAPS 10 allows.
+const DELAY_MAX: Duration = Duration::from_millis(10);
+/// A drop waits for 10 ms and then leaves the unmapping to whoever is stuck.
+const DROP_MAX: Duration = Duration::from_millis(50);
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// `_IOWR(0xaa, 0x3f, struct uffdio_api)` and `_IOWR(0xaa, 0x00, struct uffdio_register)`.
+const UFFDIO_API: u64 = 0xc018_aa3f;
+const UFFDIO_REGISTER: u64 = 0xc020_aa00;
+const UFFD_API: u64 = 0xaa;
+const REGISTER_MODE_MISSING: u64 = 1;
+
+/// A userfaultfd on which `bytes` are registered, or why there is none.
+fn ask_for_missing(bytes: &[u8]) -> Result<OwnedFd, String> {
+    let flags = libc::O_CLOEXEC | libc::O_NONBLOCK;
+    // SAFETY: plain call that makes a descriptor.
+    let fd = unsafe { libc::syscall(libc::SYS_userfaultfd, flags) };
+    if fd < 0 {
+        return Err(format!("userfaultfd: {}", std::io::Error::last_os_error()));
+    }
+    // SAFETY: the descriptor was just made and belongs to nobody else.
+    let uffd = unsafe { OwnedFd::from_raw_fd(fd as i32) };
+    let mut api = [UFFD_API, 0, 0];
+    // SAFETY: the structure has the size that the request carries, and lives until the return.
+    let agreed = unsafe { libc::ioctl(uffd.as_raw_fd(), UFFDIO_API, api.as_mut_ptr()) };
+    let mut register = [
+        bytes.as_ptr() as u64,
+        bytes.len() as u64,
+        REGISTER_MODE_MISSING,
+        0,
+    ];
+    // SAFETY: as above. What it changes is how the first touches of the test's own mapping go.
+    let registered =
+        unsafe { libc::ioctl(uffd.as_raw_fd(), UFFDIO_REGISTER, register.as_mut_ptr()) };
+    if (agreed, registered) != (0, 0) {
+        return Err(format!("userfaultfd: {}", std::io::Error::last_os_error()));
+    }
+    Ok(uffd)
+}
+
+/// Whether a fault waits to be served.
+fn has_fault(uffd: &OwnedFd) -> bool {
+    let mut poll = libc::pollfd {
+        fd: uffd.as_raw_fd(),
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    // SAFETY: one structure, which lives until the return.
+    let ready = unsafe { libc::poll(&raw mut poll, 1, 0) };
+    ready == 1 && poll.revents & libc::POLLIN != 0
+}
+
+fn memfd(name: &str) -> File {
+    let name = std::ffi::CString::new(name).unwrap();
+    // SAFETY: the name is a C string; the call makes a new descriptor.
+    let fd = unsafe { libc::memfd_create(name.as_ptr(), libc::MFD_CLOEXEC) };
+    assert!(fd >= 0, "memfd_create: {}", std::io::Error::last_os_error());
+    // SAFETY: the descriptor was just made and belongs to nobody else.
+    unsafe { File::from_raw_fd(fd) }
+}
+
+fn is_mapped(name: &str) -> bool {
+    fs::read_to_string("/proc/self/maps")
+        .unwrap()
+        .contains(&format!("/memfd:{name} "))
+}
+
+/// A mapping in which a worker hangs.
+struct Stuck {
+    map: Mmap,
+    prefetch: Prefetch,
+    uffd: OwnedFd,
+}
+
+impl Stuck {
+    fn new(name: &str) -> Result<Stuck, String> {
+        Stuck::with_len(name, 4 * MIB)
+    }
+
+    fn with_len(name: &str, len: usize) -> Result<Stuck, String> {
+        let file = memfd(name);
+        file.set_len(len as u64).unwrap();
+        // SAFETY: nobody else knows the file.
+        let map = unsafe { Mmap::map(&file) }.unwrap();
+        let uffd = ask_for_missing(&map)?;
+        let prefetch = map.prefetch(..);
+        let stuck = Stuck {
+            map,
+            prefetch,
+            uffd,
+        };
+        assert!(
+            becomes(PATIENCE, || has_fault(&stuck.uffd)),
+            "no worker fetches it"
+        );
+        assert_eq!(stuck.prefetch.state(), PrefetchState::Pending);
+        Ok(stuck)
+    }
+}
+
+fn map(file: &File, mode: Mode) -> Mmap {
+    // SAFETY: the file has no name, and nobody else writes it.
+    unsafe { MmapOptions::new().mode(mode).map(file) }.unwrap()
+}
+
+fn numbered() -> File {
+    Place::Tmpfs
+        .numbered(16 * MIB)
+        .expect("/dev/shm is a tmpfs")
+}
+
+/// How long a prefetch of 64 KiB takes that nobody has asked for before.
+fn prefetch_time(map: &Mmap, turn: &mut usize) -> Duration {
+    let at = *turn * 64 * KIB;
+    *turn += 1;
+    let begun = Instant::now();
+    let prefetch = map.prefetch(at..at + 64 * KIB);
+    let is_done = becomes(PATIENCE, || prefetch.state() != PrefetchState::Pending);
+    let took = begun.elapsed();
+    assert!(
+        is_done,
+        "a prefetch of another mapping waits for the stuck one"
+    );
+    assert_eq!(prefetch.state(), PrefetchState::Done);
+    took
+}
+
+#[test]
+fn another_mappings_prefetch_and_drop_are_not_delayed() {
+    let file = numbered();
+    let others: Vec<_> = (0..8).map(|_| map(&file, Mode::Marker)).collect();
+    let mut turn = 0;
+    let mut all_stuck = Vec::new();
+    for number in 0..8 {
+        match Stuck::new(&format!("stuck-others-{number}")) {
+            Ok(stuck) => all_stuck.push(stuck),
+            Err(reason) => skip!("{reason}"),
+        }
+        let took = best_of(8, DELAY_MAX, || prefetch_time(&others[0], &mut turn));
+        assert!(took < DELAY_MAX, "{took:?} with {} stuck", number + 1);
+    }
+    let mut others = others.into_iter();
+    let took = best_of(7, DELAY_MAX, || {
+        let other = others.next().unwrap();
+        other.prefetch(..);
+        let begun = Instant::now();
+        drop(other);
+        begun.elapsed()
+    });
+    assert!(took < DELAY_MAX, "dropping another mapping took {took:?}");
+    assert!(
+        all_stuck
+            .iter()
+            .all(|stuck| stuck.prefetch.state() == PrefetchState::Pending)
+    );
+}
+
+#[test]
+fn its_own_drop_returns_and_the_worker_unmaps_it_later() {
+    const NAME: &str = "stuck-dropped";
+    let mut stuck = match Stuck::new(NAME) {
+        Ok(stuck) => stuck,
+        Err(reason) => skip!("{reason}"),
+    };
+    let mut uffds = Vec::new();
+    let took = best_of(4, DROP_MAX, || {
+        let again = Stuck::new(NAME).unwrap();
+        let Stuck {
+            map,
+            prefetch,
+            uffd,
+        } = std::mem::replace(&mut stuck, again);
+        let begun = Instant::now();
+        drop(map);
+        let took = begun.elapsed();
+        assert_ne!(prefetch.state(), PrefetchState::Done);
+        uffds.push((uffd, prefetch));
+        took
+    });
+    assert!(took < DROP_MAX, "dropping the stuck mapping took {took:?}");
+    uffds.push((stuck.uffd, stuck.prefetch));
+    drop(stuck.map);
+    assert!(is_mapped(NAME), "unmapped under the feet of a system call");
+    let prefetches: Vec<_> = uffds.into_iter().map(|(_, prefetch)| prefetch).collect();
+    assert!(
+        becomes(PATIENCE, || !is_mapped(NAME)),
+        "nobody unmaps it when the call returns"
+    );
+    let is_cancelled = |prefetch: &Prefetch| prefetch.state() == PrefetchState::Cancelled;
+    assert!(
+        becomes(PATIENCE, || prefetches.iter().all(is_cancelled)),
+        "{prefetches:?}"
+    );
+}
+
+/// A reader that begins before somebody else gets stuck is still followed afterwards. In a process of
+/// its own: other mappings would wake whoever stands by.
+fn goes_on_being_followed(mode: Mode) {
+    if role().is_none() {
+        return in_child("reader");
+    }
+    let file = numbered();
+    let map = map(&file, mode);
+    let numbered = Numbered::new();
+    let read = |from: usize, to: usize| {
+        for index in from / page()..to / page() {
+            numbered.check(&map, index);
+            if (index * page()).is_multiple_of(256 * KIB) {
+                thread::sleep(Duration::from_millis(1));
+            }
+        }
+    };
+    read(0, 4 * MIB);
+    assert!(
+        becomes(PATIENCE, || map.stats().touches > 0),
+        "{mode:?}: {:?}",
+        map.stats()
+    );
+    // Let it become quiet: whoever is stuck next shall be alone with it.
+    thread::sleep(Duration::from_millis(500));
+    // Too short to be followed, so that nothing but the explicit prefetch ever wakes a worker.
+    let stuck = match Stuck::with_len(&format!("stuck-{mode:?}"), 512 * KIB) {
+        Ok(stuck) => stuck,
+        Err(reason) => skip!("{reason}"),
+    };
+    let before = map.stats().touches;
+    read(4 * MIB, 16 * MIB);
+    let is_followed = becomes(Duration::from_millis(200), || map.stats().touches > before);
+    assert!(
+        is_followed,
+        "{mode:?}: not followed any more: {:?}",
+        map.stats()
+    );
+    assert_eq!(stuck.prefetch.state(), PrefetchState::Pending);
+}
+
+#[test]
+fn followed_readers_go_on_being_followed() {
+    goes_on_being_followed(Mode::Marker);
+}
+
+#[test]
+#[ignore = "found a bug: Pool::stand_by never hears trips while the leader is stuck"]
+fn guarded_readers_go_on_being_followed() {
+    goes_on_being_followed(Mode::Guard);
+}
+
+#[test]
+fn a_stuck_mapping_takes_one_thread_and_gives_it_back() {
+    let stuck = match Stuck::new("stuck-threads") {
+        Ok(stuck) => stuck,
+        Err(reason) => skip!("{reason}"),
+    };
+    // The other tests of this file have stuck threads too: there is a limit for all together.
+    assert!(workers().len() <= 32, "{} workers", workers().len());
+    let Stuck {
+        map,
+        prefetch,
+        uffd,
+    } = stuck;
+    drop(uffd);
+    let is_done = becomes(PATIENCE, || prefetch.state() == PrefetchState::Done);
+    assert!(
+        is_done,
+        "{:?} although the file is served again",
+        prefetch.state()
+    );
+    assert_eq!(common::mapped_bytes(&map), map.len());
+}
