@@ -202,7 +202,7 @@ unsafe fn hand_on(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c
         handler(signal, info, context);
     } else {
         type Handler = extern "C-unwind" fn(i32);
-        // SAFETY: without SA_SIGINFO it is a function of this type: the special values are excluded.
+        // SAFETY: without SA_SIGINFO it is a function of this type.
         let handler = unsafe { std::mem::transmute::<usize, Handler>(action.sa_sigaction) };
         handler(signal);
     }
@@ -232,7 +232,7 @@ unsafe fn take_mask_of(action: &libc::sigaction, signal: i32, context: *const li
     }
 }
 
-/// Lets the default action happen: the same signal, the same address, a core dump at the same place.
+/// Lets the default action happen: the same signal, address and place in the core dump.
 ///
 /// The instruction is repeated after the return and faults again, now without a handler. If another
 /// thread mends the page just then, the process lives on without handler, until the next fault. A

@@ -2,7 +2,7 @@
 //!
 //! A guarded mapping starts without any access right. The first touch of a window (a run of pages
 //! of a fixed size) raises SIGSEGV; the [`handler`] finds the mapping in a fixed [`table`], opens
-//! the window with mprotect(2), leaves its number in a bounded [`ring`] and rings the worker's bell.
+//! the window with mprotect(2), leaves its number in a bounded [`ring`] and rings the bell.
 //! Everything that is not a load from a guarded page goes to the handler that was there before.
 //!
 //! Limits, which the documentation of `Mode::Guard` repeats: a system call given a closed page
