@@ -52,7 +52,8 @@ impl Marker {
     pub(crate) fn new(view: &View) -> Marker {
         Marker {
             blocks: Vec::new(),
-            edges: Vec::new(),
+            // Most readers begin at the beginning.
+            edges: vec![Edge { at: PageIndex(0), limit: view.pages().end }],
             known: Blocks::new(view.block_len(), view.lead()),
             sweep: Sweep::default(),
             still: Still::default(),
@@ -87,13 +88,21 @@ impl Marker {
         touches: &mut Touches,
         counters: &Counters,
     ) -> io::Result<()> {
+        self.edges.sort_unstable_by_key(|edge| edge.at);
+        let mut passed_to = PageIndex(0);
         for index in 0..self.edges.len() {
             let Edge { at, limit } = self.edges[index];
+            if at < passed_to {
+                // The reader of the edge before came this far: one edge is enough for it.
+                self.edges[index].limit = at;
+                continue;
+            }
             Counters::add(&counters.polls, 1);
             if !view.any_present(view.block_of(at))? {
                 continue;
             }
             let frontier = view.frontier_after(at, limit)?;
+            passed_to = frontier;
             let passed = PageRange::new(at, frontier);
             self.known.assign(passed, Known::Yes);
             touches.found.push(passed);

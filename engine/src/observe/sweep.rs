@@ -10,6 +10,10 @@ use crate::stats::Counters;
 
 /// A sweep that took one unit of time is followed by this many without: 0.4% of a core at most.
 const REST_FACTOR: u64 = 256;
+/// A mapping that hardly has page tables yet is swept in microseconds; it may be swept more often,
+/// since that ends with the first readers.
+const REST_FACTOR_SHORT: u64 = 16;
+const SHORT_NANOS: u64 = 30_000;
 /// The shortest rest.
 const REST_NANOS_MIN: u64 = 50_000;
 /// One sweep stops after this long and goes on where it stopped.
@@ -52,7 +56,9 @@ impl Sweep {
             Counters::add(&counters.polls, 1);
             self.resize_chunk(view, elapsed(chunk_begun));
         }
-        let rest = (elapsed(begun) * REST_FACTOR).max(REST_NANOS_MIN);
+        let took = elapsed(begun);
+        let factor = if took < SHORT_NANOS { REST_FACTOR_SHORT } else { REST_FACTOR };
+        let rest = (took * factor).max(REST_NANOS_MIN);
         self.not_before = Nanos(now.0 + rest);
         Ok(())
     }

@@ -77,13 +77,13 @@ impl Ramp {
         let next = self.runs.run(slot).next;
         let room = PageCount(self.budget.0.saturating_sub(self.runs.ahead_of_others(slot).0));
         let end = PageIndex(self.geometry.pages.0);
-        let far = |windows: u64, window: PageCount| {
-            next.plus(PageCount(window.0 * windows).min(room)).min(end)
-        };
         let Ahead { window, mapped, read } = self.ahead[slot];
+        let far = |windows: u64| {
+            let far = next.plus(PageCount(window.0 * windows).min(room));
+            if far >= end { end } else { whole_windows(next, far, window) }
+        };
         let lead = if mapped < next { next.plus(window) } else { mapped };
-        let read_to = far(WINDOWS_READ_AHEAD, window);
-        let map_to = far(WINDOWS_AHEAD, window);
+        let (read_to, map_to) = (far(WINDOWS_READ_AHEAD), far(WINDOWS_AHEAD));
         for piece in PageRange::new(read.max(next), read_to).pieces(window) {
             plan.read(piece);
         }
@@ -95,6 +95,13 @@ impl Ramp {
         ahead.mapped = lead.max(map_to).min(end);
         self.runs.reached(slot, ahead.read.max(ahead.mapped));
     }
+}
+
+/// `far` moved back to where a window ends, so that the next plan begins with a whole one; but a
+/// short window is better than none.
+fn whole_windows(next: PageIndex, far: PageIndex, window: PageCount) -> PageIndex {
+    let whole = PageIndex(far.0 - far.0 % window.0.max(1));
+    if whole > next { whole } else { far }
 }
 
 impl Policy for Ramp {
@@ -143,8 +150,8 @@ mod tests {
     #[test]
     fn a_touch_of_the_first_page_starts_the_ramp() {
         let plan = touch(&mut ramp(), 0);
-        assert_eq!(windows(&plan), [(1, 32), (32, 64), (64, 96), (96, 128), (128, 129)]);
-        assert_eq!(plan.reads().last().map(|r| r.end), Some(PageIndex(513)));
+        assert_eq!(windows(&plan), [(1, 32), (32, 64), (64, 96), (96, 128)]);
+        assert_eq!(plan.reads().last().map(|r| r.end), Some(PageIndex(512)));
         assert!(plan.windows().iter().all(|w| w.trigger == Some(w.range.start)));
     }
 
@@ -159,7 +166,7 @@ mod tests {
                 mapped = end;
             }
         }
-        assert_eq!(mapped, 3073 + 4 * 512);
+        assert_eq!(mapped, 3072 + 4 * 512);
     }
 
     #[test]

@@ -52,8 +52,10 @@ impl Pace {
     /// A reader was seen, now at `page`.
     pub(super) fn progressed(&mut self, now: Nanos, page: PageIndex) {
         let took = now.since(self.progress_at).0.max(1);
+        let is_first = self.progress_at == Nanos(0);
         self.pages_per_milli = page.since(self.progress_to).0.saturating_mul(1_000_000) / took;
-        self.interval = (took / 4).clamp(LOOK_NANOS_MIN, LOOK_NANOS_MOVING);
+        let interval = if is_first { LOOK_NANOS_MIN } else { took / 4 };
+        self.interval = interval.clamp(LOOK_NANOS_MIN, LOOK_NANOS_MOVING);
         self.progress_at = now;
         self.progress_to = page;
         self.vain_looks = 0;

@@ -109,12 +109,17 @@ impl Pool {
         if state.workers == 0 && !self.spawn_worker(&mut state) {
             return false;
         }
+        self.wake_leader(state, due);
+        true
+    }
+
+    /// Rings if the leader would sleep past `due` by more than a reader's first moments.
+    fn wake_leader(&self, state: MutexGuard<'_, State>, due: Nanos) {
         let is_late = state.wakes_at.0 > due.0 + LOOK_NANOS_FIRST;
         drop(state);
         if is_late {
             self.bell.ring();
         }
-        true
     }
 
     /// Makes every entry of `shared` invalid: the mapping goes away.
@@ -145,21 +150,24 @@ impl Pool {
 
     fn work(&'static self) {
         let mut state = self.lock();
+        // A second thread is made to stand by while the first one fetches.
+        if state.workers > 1 {
+            state = self.stand_by(state);
+        }
         loop {
-            if state.has_leader {
-                state = self.stand_by(state);
-                continue;
-            }
             state.has_leader = true;
             let (entry, unlocked) = self.next(state);
             drop(unlocked);
             let mut lead = Lead { pool: self, is_mine: true };
             let next = entry.step(&mut || lead.give_up());
             state = self.lock();
-            if lead.is_mine {
-                state.has_leader = false;
-            }
+            state.has_leader &= !lead.is_mine;
             state.finish(&entry, next);
+            if state.has_leader {
+                // The standby took over while the step was stuck, and may sleep past this one.
+                self.wake_leader(state, clock::now());
+                state = self.stand_by(self.lock());
+            }
         }
     }
 
