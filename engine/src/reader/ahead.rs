@@ -3,9 +3,11 @@
 use std::fs::File;
 use std::ops::Range;
 use std::os::fd::AsRawFd;
+use std::time::{Duration, Instant};
 
 use super::FILE_BUFFER_LEN;
 use super::reach::Reach;
+use super::trial::Trial;
 use crate::sys::{Now, cache_view, page_size, read_ahead};
 
 /// The least that one call asks for: 128 KiB, what the kernel grants on every disk (its usual
@@ -23,7 +25,8 @@ const DISTANCE_MIN: u64 = 512 << 10;
 /// Measured: reads in flight of this size come within a tenth of the development machine's disk.
 const DISTANCE_MAX: u64 = 8 << 20;
 
-/// What is asked of the disk, and when: only ahead of a forward run that met an uncached page.
+/// What is asked of the disk, and when: only ahead of a forward run that met an uncached page, and
+/// only where that proved faster.
 #[derive(Debug)]
 pub(super) struct Disk {
     /// Where the next read starts if it goes on with the run.
@@ -31,6 +34,9 @@ pub(super) struct Disk {
     run: Run,
     /// Looked up when a run first has to wait.
     reach: Option<Reach>,
+    trial: Trial,
+    /// What the trial's time is counted from.
+    epoch: Instant,
     /// Whether the kernel says which reads have to wait.
     now: bool,
     /// How much the next call asks for.
@@ -61,6 +67,8 @@ impl Disk {
             expected: 0,
             run: Run::Warm,
             reach: None,
+            trial: Trial::Kernel { from: 0, since: Duration::ZERO },
+            epoch: Instant::now(),
             now: true,
             step: STEP_MIN,
             step_limit: STEP_MAX,
@@ -85,6 +93,7 @@ impl Disk {
                 return 0;
             }
             self.run = Run::Cold { asked: offset, distance: DISTANCE_MIN, cached: 0 };
+            self.trial.begin(offset, self.epoch.elapsed());
         }
         self.ask(file, offset)
     }
@@ -92,7 +101,7 @@ impl Disk {
     /// Whether the read at `offset` goes on with a run, beyond what one read brings in, on a disk that
     /// the kernel does not keep busy by itself.
     fn worth_it(&mut self, file: &File, offset: u64) -> bool {
-        if offset != self.expected || self.reach == Some(Reach::Far) {
+        if offset != self.expected || self.reach == Some(Reach::Far) || self.trial == Trial::Lost {
             return false;
         }
         let Ok(metadata) = file.metadata() else {
@@ -110,6 +119,9 @@ impl Disk {
             self.run = Run::Warm;
         }
         self.expected = end;
+        if let Run::Cold { .. } = self.run {
+            self.trial.reached(end, self.epoch.elapsed());
+        }
         self.ask(file, end)
     }
 
@@ -118,6 +130,9 @@ impl Disk {
         let Run::Cold { asked, distance, mut cached } = self.run else {
             return 0;
         };
+        if !self.trial.asks() {
+            return 0;
+        }
         let mut asked = asked.max(offset);
         if asked + self.step > offset + distance {
             return 0;
@@ -193,9 +208,9 @@ mod tests {
 
     use super::*;
 
-    /// A disk whose kernel reads ahead little, whatever this machine's does.
+    /// A disk whose kernel reads ahead little and slowly, whatever this machine's does.
     fn near() -> Disk {
-        Disk { reach: Some(Reach::Near), ..Disk::new() }
+        Disk { reach: Some(Reach::Near), trial: Trial::Won, ..Disk::new() }
     }
 
     fn file_of(len: usize) -> File {

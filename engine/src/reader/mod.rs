@@ -7,6 +7,8 @@ mod file;
 #[cfg(target_os = "linux")]
 mod reach;
 mod stream;
+#[cfg(target_os = "linux")]
+mod trial;
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, IoSliceMut, Read, Seek, SeekFrom};
@@ -31,8 +33,9 @@ const STREAM_BUFFER_LEN: usize = 64 << 10;
 ///
 /// Safe, unlike a mapping: it lends only memory that it owns, so a file that grows, shrinks or
 /// changes meanwhile is read as by read(2). What is in the page cache already costs what pread(2)
-/// costs. When a forward run meets a page that is not, up to 8 MiB ahead of it are asked for, unless
-/// the disk's `read_ahead_kb` is 1,024 and more: then the kernel does it better by itself.
+/// costs. When a forward run meets a page that is not, up to 8 MiB ahead of it are asked for: on disks
+/// whose `read_ahead_kb` is below 512 (from there on the kernel does it better by itself), and only
+/// if that is faster than the kernel's own read-ahead, which the first 7 MiB of the run decide.
 ///
 /// Pipes, terminals, sockets and special files are read by plain read(2); seeking there is what the
 /// system makes of it (ESPIPE for a pipe). EINTR is retried.
@@ -113,10 +116,9 @@ impl Reader {
     pub fn from_file(file: File) -> Reader {
         let source = match PagedFile::new(file) {
             Ok(file) => Source::File(BufReader::with_capacity(FILE_BUFFER_LEN, file)),
-            Err(file) => Source::Stream(BufReader::with_capacity(
-                STREAM_BUFFER_LEN,
-                Stream::new(file),
-            )),
+            Err(file) => {
+                Source::Stream(BufReader::with_capacity(STREAM_BUFFER_LEN, Stream::new(file)))
+            }
         };
         Reader { source }
     }
@@ -130,9 +132,7 @@ impl Reader {
     /// slices that safe code gets from this reader would change under it.
     #[must_use]
     pub unsafe fn from_mmap(map: impl Into<Arc<Mmap>>) -> Reader {
-        Reader {
-            source: Source::Map(MapCursor::new(map.into())),
-        }
+        Reader { source: Source::Map(MapCursor::new(map.into())) }
     }
 
     /// Reads at `offset` of the file, whatever this reader's own offset is, and leaves that as it is.
@@ -185,12 +185,7 @@ impl Reader {
 
 impl ReaderStats {
     fn new(path: ReadPath) -> ReaderStats {
-        ReaderStats {
-            path,
-            reads: 0,
-            waits: 0,
-            ahead_bytes: 0,
-        }
+        ReaderStats { path, reads: 0, waits: 0, ahead_bytes: 0 }
     }
 }
 
@@ -262,9 +257,6 @@ mod tests {
         assert_eq!(retry(|| answers.pop().unwrap()).unwrap(), 7);
         let mut answers = vec![Ok(7), Err(io::ErrorKind::WouldBlock.into())];
         let error = retry(|| answers.pop().unwrap()).unwrap_err();
-        assert_eq!(
-            (error.kind(), answers.len()),
-            (io::ErrorKind::WouldBlock, 1)
-        );
+        assert_eq!((error.kind(), answers.len()), (io::ErrorKind::WouldBlock, 1));
     }
 }

@@ -26,10 +26,7 @@ impl Stream {
     }
 
     pub(super) fn stats(&self) -> ReaderStats {
-        ReaderStats {
-            reads: self.reads,
-            ..ReaderStats::new(ReadPath::Stream)
-        }
+        ReaderStats { reads: self.reads, ..ReaderStats::new(ReadPath::Stream) }
     }
 }
 
