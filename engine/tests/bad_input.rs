@@ -11,11 +11,7 @@ use tempfile::TempDir;
 #[derive(Debug, PartialEq, Eq)]
 enum Answer {
     Len(usize),
-    Refused {
-        kind: io::ErrorKind,
-        errno: Option<i32>,
-        words: String,
-    },
+    Refused { kind: io::ErrorKind, errno: Option<i32>, words: String },
 }
 
 impl From<io::Result<usize>> for Answer {
@@ -60,12 +56,7 @@ macro_rules! answers_of {
                 }
                 let safe = options.map_if_safe(file);
                 let refused = |e: &$name::MapIfSafeError| {
-                    format!(
-                        "{} {} {} {e:?}",
-                        e.not_supported(),
-                        e.not_safe(),
-                        e.map_failed()
-                    )
+                    format!("{} {} {} {e:?}", e.not_supported(), e.not_safe(), e.map_failed())
                 };
                 let safe_class = safe.as_ref().map(|map| map.len()).map_err(refused);
                 let safe_class = safe_class.map_err(io::Error::other);
@@ -86,20 +77,11 @@ macro_rules! answers_of {
                     ("map_mut", map_mut.map(|map| map.len()).into()),
                     ("map_copy", map_copy.map(|map| map.len()).into()),
                     ("map_exec", map_exec.map(|map| map.len()).into()),
-                    (
-                        "map_copy_read_only",
-                        map_copy_read_only.map(|map| map.len()).into(),
-                    ),
+                    ("map_copy_read_only", map_copy_read_only.map(|map| map.len()).into()),
                     ("map_raw", raw.map(|map| map.len()).into()),
-                    (
-                        "map_raw_read_only",
-                        raw_read_only.map(|map| map.len()).into(),
-                    ),
+                    ("map_raw_read_only", raw_read_only.map(|map| map.len()).into()),
                     ("map_if_safe, which refusal", safe_class.into()),
-                    (
-                        "map_if_safe",
-                        safe.map(|map| map.len()).map_err(io::Error::from).into(),
-                    ),
+                    ("map_if_safe", safe.map(|map| map.len()).map_err(io::Error::from).into()),
                     ("map_anon", options.map_anon().map(|map| map.len()).into()),
                 ]
             }
@@ -112,15 +94,10 @@ macro_rules! answers_of {
                 let mut answers = Vec::new();
                 for (offset, len) in super::RANGES {
                     let advice = map().advise_range(Advice::WillNeed, offset, len);
-                    answers.push((
-                        format!("advise_range {offset} {len}"),
-                        advice.map(|()| 0).into(),
-                    ));
+                    answers
+                        .push((format!("advise_range {offset} {len}"), advice.map(|()| 0).into()));
                     let flush = MmapMut::map_anon(8192).unwrap().flush_range(offset, len);
-                    answers.push((
-                        format!("flush_range {offset} {len}"),
-                        flush.map(|()| 0).into(),
-                    ));
+                    answers.push((format!("flush_range {offset} {len}"), flush.map(|()| 0).into()));
                 }
                 let made = map().make_mut().map(|map| map.len());
                 answers.push(("make_mut of a file opened for reading".into(), made.into()));
@@ -139,15 +116,8 @@ macro_rules! answers_of {
     };
 }
 
-const RANGES: [(usize, usize); 7] = [
-    (0, 8192),
-    (1, 8191),
-    (8192, 0),
-    (8192, 1),
-    (8193, 0),
-    (0, 8193),
-    (usize::MAX, 1),
-];
+const RANGES: [(usize, usize); 7] =
+    [(0, 8192), (1, 8191), (8192, 0), (8192, 1), (8193, 0), (0, 8193), (usize::MAX, 1)];
 
 answers_of!(memmap2);
 answers_of!(mmap_ahead);
@@ -163,34 +133,16 @@ impl Files {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("data");
         fs::write(&path, vec![7; 8192]).unwrap();
-        let mut files = Files {
-            dir,
-            open: Vec::new(),
-        };
+        let mut files = Files { dir, open: Vec::new() };
         files.add("open for reading", File::open(&path).unwrap());
-        files.add(
-            "open for both",
-            OpenOptions::new()
-                .read(true)
-                .write(true)
-                .open(&path)
-                .unwrap(),
-        );
-        files.add(
-            "write-only",
-            OpenOptions::new().write(true).open(&path).unwrap(),
-        );
+        files.add("open for both", OpenOptions::new().read(true).write(true).open(&path).unwrap());
+        files.add("write-only", OpenOptions::new().write(true).open(&path).unwrap());
         files.add("directory", File::open(files.dir.path()).unwrap());
         files.add("zero-length", files.fresh("empty", 0, 0));
         files.add("truncated after open", files.fresh("short", 8192, 100));
         files.add("truncated to a page", files.fresh("page", 8192, 4096));
         files.add("2 MiB", files.fresh("large", 2 << 20, 2 << 20));
-        for path in [
-            "/dev/null",
-            "/dev/zero",
-            "/proc/self/maps",
-            "/proc/self/status",
-        ] {
+        for path in ["/dev/null", "/dev/zero", "/proc/self/maps", "/proc/self/status"] {
             files.add(path, File::open(path).unwrap());
         }
         let (pipe, _) = io::pipe().unwrap();
@@ -208,19 +160,9 @@ impl Files {
     /// A file of `len` bytes that is cut to `cut` once it is open.
     fn fresh(&self, name: &str, len: u64, cut: u64) -> File {
         let path = self.dir.path().join(name);
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(&path)
-            .unwrap();
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path).unwrap();
         file.set_len(len).unwrap();
-        OpenOptions::new()
-            .write(true)
-            .open(&path)
-            .unwrap()
-            .set_len(cut)
-            .unwrap();
+        OpenOptions::new().write(true).open(&path).unwrap().set_len(cut).unwrap();
         file
     }
 }
@@ -235,41 +177,16 @@ fn memfd(seals: SealFlags) -> OwnedFd {
 #[test]
 fn every_constructor_answers_as_memmap2_does() {
     let files = Files::new();
-    let open = files
-        .open
-        .iter()
-        .map(|(name, file)| (*name, file.as_raw_fd()));
+    let open = files.open.iter().map(|(name, file)| (*name, file.as_raw_fd()));
     // (-1 is not asked: std's own assertion makes memmap2 panic on it, and so ours.)
     let closed = [("closed", 1_000_000), ("negative", -2)];
-    let offsets = [
-        0,
-        1,
-        4095,
-        4096,
-        4097,
-        8191,
-        8192,
-        8193,
-        1 << 40,
-        i64::MAX as u64,
-        u64::MAX,
-    ];
-    let lens = [
-        None,
-        Some(0),
-        Some(1),
-        Some(4097),
-        Some(isize::MAX as usize),
-        Some(usize::MAX),
-    ];
+    let offsets = [0, 1, 4095, 4096, 4097, 8191, 8192, 8193, 1 << 40, i64::MAX as u64, u64::MAX];
+    let lens = [None, Some(0), Some(1), Some(4097), Some(isize::MAX as usize), Some(usize::MAX)];
     let (mut mapped, mut refused) = (0, 0);
     for (name, file) in open.chain(closed) {
         for (offset, len) in offsets.iter().flat_map(|&o| lens.map(|len| (o, len))) {
             let request = Request { file, offset, len };
-            for (theirs, ours) in memmap2::all(request)
-                .into_iter()
-                .zip(mmap_ahead::all(request))
-            {
+            for (theirs, ours) in memmap2::all(request).into_iter().zip(mmap_ahead::all(request)) {
                 assert_eq!(ours, theirs, "{name}, {request:?}");
                 match ours.1 {
                     Answer::Len(_) => mapped += 1,
@@ -279,10 +196,7 @@ fn every_constructor_answers_as_memmap2_does() {
         }
     }
     println!("{mapped} mapped, {refused} refused, all as memmap2");
-    assert!(
-        mapped > 1000 && refused > 1000,
-        "{mapped} mapped, {refused} refused"
-    );
+    assert!(mapped > 1000 && refused > 1000, "{mapped} mapped, {refused} refused");
 }
 
 #[test]

@@ -23,10 +23,8 @@ fn in_a_child(name: &str, argument: &str) {
         .stderr(Stdio::piped())
         .output()
         .unwrap();
-    let (out, err) = (
-        String::from_utf8_lossy(&child.stdout),
-        String::from_utf8_lossy(&child.stderr),
-    );
+    let (out, err) =
+        (String::from_utf8_lossy(&child.stdout), String::from_utf8_lossy(&child.stderr));
     assert!(child.status.success(), "{}\n{out}\n{err}", child.status);
     assert!(out.contains("1 passed"), "no test is called {name}: {out}");
 }
@@ -54,22 +52,14 @@ fn descriptors_on(path: &Path) -> usize {
 /// What a process could leak: descriptors, threads, lines of its memory map.
 fn belongings() -> [usize; 3] {
     let maps = fs::read_to_string("/proc/self/maps").unwrap();
-    [
-        entries("/proc/self/fd"),
-        entries("/proc/self/task"),
-        maps.lines().count(),
-    ]
+    [entries("/proc/self/fd"), entries("/proc/self/task"), maps.lines().count()]
 }
 
 fn map_and_drop_many(file: &File, count: usize) {
     // SAFETY: nobody writes the file.
     let map = |_| unsafe { Mmap::map(file) };
     let maps: io::Result<Vec<Mmap>> = (0..count).map(map).collect();
-    let sum: u64 = maps
-        .unwrap()
-        .iter()
-        .map(|map| u64::from(map[map.len() / 2]))
-        .sum();
+    let sum: u64 = maps.unwrap().iter().map(|map| u64::from(map[map.len() / 2])).sum();
     assert_eq!(sum, 0);
 }
 
@@ -79,14 +69,7 @@ fn five_thousand_mappings_need_no_descriptors_and_leave_nothing() {
     if std::env::var_os(CHILD).is_none() {
         return in_a_child(name, "map");
     }
-    setrlimit(
-        Resource::Nofile,
-        Rlimit {
-            current: Some(256),
-            maximum: Some(256),
-        },
-    )
-    .unwrap();
+    setrlimit(Resource::Nofile, Rlimit { current: Some(256), maximum: Some(256) }).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let file = File::open(long_file(&dir)).unwrap();
     map_and_drop_many(&file, 100);
@@ -96,10 +79,7 @@ fn five_thousand_mappings_need_no_descriptors_and_leave_nothing() {
     // The allocator may keep a few areas of its own; a leak would be thousands.
     let slack = [0, 2, 32];
     for i in 0..3 {
-        assert!(
-            after[i] <= before[i] + slack[i],
-            "before {before:?}, after {after:?}"
-        );
+        assert!(after[i] <= before[i] + slack[i], "before {before:?}, after {after:?}");
     }
 }
 
@@ -123,13 +103,7 @@ fn keep_file_holds_exactly_one_descriptor_until_the_mapping_ends() {
     let path = long_file(&dir);
     let file = File::open(&path).unwrap();
     // SAFETY: nobody writes the file.
-    let map = unsafe {
-        MmapOptions::new()
-            .keep_file()
-            .fetcher(Fetcher::Remap)
-            .map(&file)
-    }
-    .unwrap();
+    let map = unsafe { MmapOptions::new().keep_file().fetcher(Fetcher::Remap).map(&file) }.unwrap();
     drop(file);
     assert_eq!(descriptors_on(&path), 1, "the mapping's own");
     drop(map);
@@ -147,11 +121,7 @@ fn check_that_the_file_is_locked() {
     let Some(path) = std::env::var_os(CHILD) else {
         return;
     };
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(path)
-        .unwrap();
+    let file = OpenOptions::new().read(true).write(true).open(path).unwrap();
     fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive)
         .expect_err("the lock of the parent process is gone");
 }
@@ -160,11 +130,7 @@ fn check_that_the_file_is_locked() {
 fn the_callers_lock_survives_map_prefetch_and_drop() {
     let dir = tempfile::tempdir().unwrap();
     let path = long_file(&dir);
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(&path)
-        .unwrap();
+    let file = OpenOptions::new().read(true).write(true).open(&path).unwrap();
     let still_locked = || in_a_child("check_that_the_file_is_locked", path.to_str().unwrap());
     fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive).unwrap();
     still_locked();
@@ -172,10 +138,7 @@ fn the_callers_lock_survives_map_prefetch_and_drop() {
         // SAFETY: nobody writes the file.
         let map = unsafe { MmapOptions::new().mode(mode).map(&file) }.unwrap();
         let prefetch = map.prefetch(..);
-        assert_eq!(
-            map.iter().step_by(4096).map(|&b| u64::from(b)).sum::<u64>(),
-            0
-        );
+        assert_eq!(map.iter().step_by(4096).map(|&b| u64::from(b)).sum::<u64>(), 0);
         still_locked();
         prefetch.cancel();
         drop(map);
@@ -191,11 +154,7 @@ fn a_mapping_outlives_its_file_and_follows_every_change() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("data");
     fs::write(&path, vec![5; 3 << 20]).unwrap();
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(&path)
-        .unwrap();
+    let file = OpenOptions::new().read(true).write(true).open(&path).unwrap();
     // SAFETY: nobody but this test writes the file.
     let map = unsafe { MmapOptions::new().offset(4096).map(&file) }.unwrap();
     drop(file);
@@ -211,10 +170,7 @@ fn a_mapping_outlives_its_file_and_follows_every_change() {
     map.prefetch(1..);
     // SAFETY: shorter than the file.
     unsafe { map.remap(1 << 20, mmap_ahead::RemapOptions::new().may_move(true)) }.unwrap();
-    assert_eq!(
-        (map.len(), map[0], map[1], map[(1 << 20) - 1]),
-        (1 << 20, 6, 5, 5)
-    );
+    assert_eq!((map.len(), map[0], map[1], map[(1 << 20) - 1]), (1 << 20, 6, 5, 5));
     // SAFETY: nothing is touched after a refusal.
     unsafe { map.remap(1 << 46, mmap_ahead::RemapOptions::new()) }.unwrap_err();
     assert_eq!((map.len(), map[(1 << 20) - 1]), (1 << 20, 5));

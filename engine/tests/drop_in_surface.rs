@@ -7,9 +7,11 @@ use std::ops::{Deref, DerefMut};
 use std::os::fd::RawFd;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
-/// Whether a type implements a trait, as a constant: the inherent constant wins where its bound holds.
+/// Whether a type implements a trait, as a constant: the inherent constant wins where its bound
+/// holds.
 macro_rules! implements {
     ($type:ty: $($bound:tt)+) => {{
+        #[allow(dead_code, reason = "not taken where the bound holds")]
         trait Otherwise {
             const ANSWER: bool = false;
         }
@@ -39,8 +41,8 @@ same_traits!(
     Mmap, MmapMut, MmapRaw, MmapOptions, Advice, UncheckedAdvice, RemapOptions, MapIfSafeError,
     MmapRawDescriptor;
     [
-        Send, Sync, Unpin, UnwindSafe, RefUnwindSafe, Clone, Copy, fmt::Debug, fmt::Display, Default,
-        PartialEq, Eq, PartialOrd, std::hash::Hash, std::error::Error, Into<io::Error>,
+        Send, Sync, Unpin, UnwindSafe, RefUnwindSafe, Clone, Copy, fmt::Debug, fmt::Display,
+        Default, PartialEq, Eq, PartialOrd, std::hash::Hash, std::error::Error, Into<io::Error>,
         Deref<Target = [u8]>, DerefMut<Target = [u8]>, AsRef<[u8]>, AsMut<[u8]>, Iterator,
     ]
 );
@@ -76,11 +78,8 @@ fn signatures() {
     ];
     type Maps<T> = unsafe fn(&MmapOptions, RawFd) -> io::Result<T>;
     type MapsSafely<T, E> = fn(&MmapOptions, RawFd) -> Result<T, E>;
-    let _: [Maps<Mmap>; 3] = [
-        MmapOptions::map,
-        MmapOptions::map_exec,
-        MmapOptions::map_copy_read_only,
-    ];
+    let _: [Maps<Mmap>; 3] =
+        [MmapOptions::map, MmapOptions::map_exec, MmapOptions::map_copy_read_only];
     let _: [Maps<MmapMut>; 2] = [MmapOptions::map_mut, MmapOptions::map_copy];
     let _: MapsSafely<Mmap, MapIfSafeError> = MmapOptions::map_if_safe;
     let _: [MapsSafely<MmapRaw, io::Error>; 2] =
@@ -168,10 +167,7 @@ fn every_view_of_a_mapping_is_the_same_bytes() {
     let mut map = map.make_mut().unwrap();
     map[0] = 9;
     let raw = mmap_ahead::MmapRaw::from(map);
-    assert_eq!(
-        (raw.as_ptr(), raw.len()),
-        (raw.as_mut_ptr().cast_const(), 12288)
-    );
+    assert_eq!((raw.as_ptr(), raw.len()), (raw.as_mut_ptr().cast_const(), 12288));
     // SAFETY: the pointer is valid for `len` bytes while `raw` lives.
     assert_eq!(unsafe { raw.as_ptr().read() }, 9);
 }

@@ -253,7 +253,7 @@ fn jumps_ask_for_nothing() {
     let mut reader = Reader::open(&path).unwrap();
     let mut page = [0; 4096];
     for step in 1..30_u64 {
-        let offset = step * 37 % 64 << 20;
+        let offset = (step * 37 % 64) << 20;
         reader.seek(SeekFrom::Start(offset)).unwrap();
         reader.read_exact(&mut page).unwrap();
         assert!(page[..] == content[offset as usize..][..4096]);

@@ -72,9 +72,7 @@ fn reading_and_changing() -> impl Strategy<Value = Op> {
 type Outcome = Result<(u64, Vec<u8>), (io::ErrorKind, Option<i32>)>;
 
 fn outcome<T>(result: io::Result<T>, answer: impl FnOnce(T) -> (u64, Vec<u8>)) -> Outcome {
-    result
-        .map(answer)
-        .map_err(|error| (error.kind(), error.raw_os_error()))
+    result.map(answer).map_err(|error| (error.kind(), error.raw_os_error()))
 }
 
 /// Does one operation that needs no more than the traits.
@@ -86,9 +84,7 @@ fn apply(op: &Op, reader: &mut (impl BufRead + Seek)) -> Outcome {
             outcome(result, |len| (len as u64, buf))
         }
         Op::Fill(amount) => {
-            let filled = outcome(reader.fill_buf(), |bytes| {
-                (bytes.len() as u64, bytes.to_vec())
-            });
+            let filled = outcome(reader.fill_buf(), |bytes| (bytes.len() as u64, bytes.to_vec()));
             let len = filled.as_ref().map_or(0, |(len, _)| *len as usize);
             reader.consume((*amount).min(len));
             filled
@@ -106,9 +102,7 @@ fn apply(op: &Op, reader: &mut (impl BufRead + Seek)) -> Outcome {
 }
 
 fn bytes(len: usize) -> Vec<u8> {
-    (0..len as u32)
-        .map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8)
-        .collect()
+    (0..len as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect()
 }
 
 fn file_of(len: usize) -> NamedTempFile {
@@ -126,11 +120,7 @@ fn read_at(buf_len: usize, read: impl FnOnce(&mut [u8]) -> io::Result<usize>) ->
 /// A short name of what differs, not a megabyte of bytes.
 fn same(ours: &Outcome, model: &Outcome) -> Result<(), String> {
     let short = |outcome: &Outcome| outcome.clone().map(|(n, bytes)| (n, bytes.len()));
-    if ours == model {
-        Ok(())
-    } else {
-        Err(format!("{:?} not {:?}", short(ours), short(model)))
-    }
+    if ours == model { Ok(()) } else { Err(format!("{:?} not {:?}", short(ours), short(model))) }
 }
 
 fn check_file(len: usize, path: ReadPath, ops: &[Op]) -> Result<(), TestCaseError> {
@@ -164,7 +154,11 @@ fn check_file(len: usize, path: ReadPath, ops: &[Op]) -> Result<(), TestCaseErro
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 100,
+        failure_persistence: None,
+        ..Default::default()
+    })]
 
     #[test]
     fn a_file_that_changes_is_read_as_by_buf_reader(

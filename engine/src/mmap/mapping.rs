@@ -93,14 +93,7 @@ impl<M: Mapped> Mapping<M> {
     /// options say `keep_file`.
     pub(super) fn start(map: M, file: Option<RawFd>, access: Access, origin: Origin) -> Mapping<M> {
         let follow = AssertUnwindSafe(follow(&map, file, access, &origin));
-        Mapping {
-            parts: ManuallyDrop::new(Parts {
-                map,
-                follow,
-                access,
-                origin,
-            }),
-        }
+        Mapping { parts: ManuallyDrop::new(Parts { map, follow, access, origin }) }
     }
 
     #[inline]
@@ -131,21 +124,9 @@ impl<M: Mapped> Mapping<M> {
 
     /// The same memory as another of memmap2's types; the tie is untouched.
     pub(super) fn retype<N: Mapped>(self, retype: impl FnOnce(M) -> N) -> Mapping<N> {
-        let Parts {
-            map,
-            follow,
-            access,
-            origin,
-        } = self.into_parts();
+        let Parts { map, follow, access, origin } = self.into_parts();
         let map = retype(map);
-        Mapping {
-            parts: ManuallyDrop::new(Parts {
-                map,
-                follow,
-                access,
-                origin,
-            }),
-        }
+        Mapping { parts: ManuallyDrop::new(Parts { map, follow, access, origin }) }
     }
 
     /// Changes the protection: nothing is in flight meanwhile, and it is followed anew as `access`.
@@ -155,12 +136,7 @@ impl<M: Mapped> Mapping<M> {
         access: impl FnOnce(&Origin) -> Access,
         change: impl FnOnce(M) -> io::Result<N>,
     ) -> io::Result<Mapping<N>> {
-        let Parts {
-            map,
-            mut follow,
-            access: _,
-            origin,
-        } = self.into_parts();
+        let Parts { map, mut follow, access: _, origin } = self.into_parts();
         follow.settle();
         let map = change(map)?;
         let access = access(&origin);
@@ -192,11 +168,7 @@ impl<M: Mapped> Drop for Mapping<M> {
     fn drop(&mut self) {
         // SAFETY: drop runs once, `into_parts` keeps it from running, and nothing follows it.
         let parts = unsafe { ManuallyDrop::take(&mut self.parts) };
-        let Parts {
-            map,
-            follow: AssertUnwindSafe(follow),
-            ..
-        } = parts;
+        let Parts { map, follow: AssertUnwindSafe(follow), .. } = parts;
         follow.release(move || drop(map));
     }
 }
@@ -206,11 +178,6 @@ fn follow<M: Mapped>(map: &M, file: Option<RawFd>, access: Access, origin: &Orig
         return Follow::inert();
     }
     let file_offset = origin.file_offset;
-    let region = Region {
-        addr: map.addr(),
-        len: map.len(),
-        file_offset,
-        access,
-    };
+    let region = Region { addr: map.addr(), len: map.len(), file_offset, access };
     Follow::start(region, file, &origin.ahead)
 }

@@ -63,26 +63,23 @@ impl MmapMut {
     ///
     /// Source: mprotect(2).
     pub fn make_read_only(self) -> io::Result<Mmap> {
-        let inner = self
-            .inner
-            .protect(Origin::access_read_only, memmap2::MmapMut::make_read_only)?;
+        let inner =
+            self.inner.protect(Origin::access_read_only, memmap2::MmapMut::make_read_only)?;
         Ok(Mmap { inner })
     }
 
     /// Makes the mapping readable and executable.
     ///
     /// Waits until no prefetch of this mapping is in flight. Where instruction and data caches are
-    /// separate (many ARM chips), freshly written code needs a platform-specific call besides. It is
-    /// not read ahead by itself.
+    /// separate (many ARM chips), freshly written code needs a platform-specific call besides. It
+    /// is not read ahead by itself.
     ///
     /// # Errors
     /// Those of mprotect(2); the mapping is then gone.
     ///
     /// Source: mprotect(2).
     pub fn make_exec(self) -> io::Result<Mmap> {
-        let inner = self
-            .inner
-            .protect(|_| Access::Other, memmap2::MmapMut::make_exec)?;
+        let inner = self.inner.protect(|_| Access::Other, memmap2::MmapMut::make_exec)?;
         Ok(Mmap { inner })
     }
 }

@@ -54,8 +54,8 @@ impl MmapOptions {
 
     /// Maps `len` bytes.
     ///
-    /// Default: to the end of the file as it is when it is mapped; 0 for anonymous memory. May reach
-    /// beyond the end of the file: touching a page beyond it raises SIGBUS.
+    /// Default: to the end of the file as it is when it is mapped; 0 for anonymous memory. May
+    /// reach beyond the end of the file: touching a page beyond it raises SIGBUS.
     pub fn len(&mut self, len: usize) -> &mut Self {
         self.plain.len(len);
         self
@@ -82,7 +82,8 @@ impl MmapOptions {
 
     /// Reads and maps everything before the constructor returns (MAP_POPULATE).
     ///
-    /// Default: not. Knows no budget: [`Mmap::prefetch`] does the same in the background, within one.
+    /// Default: not. Knows no budget: [`Mmap::prefetch`] does the same in the background, within
+    /// one.
     ///
     /// Source: mmap(2).
     pub fn populate(&mut self) -> &mut Self {
@@ -144,7 +145,8 @@ impl MmapOptions {
         self
     }
 
-    /// Keeps a duplicate of the file descriptor while the mapping lives: [`Fetcher::Remap`] needs it.
+    /// Keeps a duplicate of the file descriptor while the mapping lives: [`Fetcher::Remap`] needs
+    /// it.
     ///
     /// Default: not, because it has side effects: it takes one descriptor of RLIMIT_NOFILE, and
     /// closing it when the mapping is dropped releases this process's fcntl(2) locks on the file.
@@ -165,8 +167,8 @@ impl MmapOptions {
     ///
     /// # Errors
     /// memmap2's: those of fstat(2) and mmap(2), such as EACCES for a file that is not open for
-    /// reading; `InvalidData` when the offset lies beyond the end of the file or the length does not
-    /// fit `isize`.
+    /// reading; `InvalidData` when the offset lies beyond the end of the file or the length does
+    /// not fit `isize`.
     ///
     /// # Safety
     /// See [`Mmap`].
@@ -175,9 +177,7 @@ impl MmapOptions {
     pub unsafe fn map<T: MmapAsRawDesc>(&self, file: T) -> io::Result<Mmap> {
         // SAFETY: the same contract, passed on to the caller.
         let map = unsafe { self.plain.map(Lent(&file)) }?;
-        Ok(Mmap {
-            inner: self.start(map, &file, Backing::SharedFile, Access::ReadShared),
-        })
+        Ok(Mmap { inner: self.start(map, &file, Backing::SharedFile, Access::ReadShared) })
     }
 
     /// Maps a file to be read and executed (PROT_READ | PROT_EXEC, MAP_SHARED).
@@ -190,9 +190,7 @@ impl MmapOptions {
     pub unsafe fn map_exec<T: MmapAsRawDesc>(&self, file: T) -> io::Result<Mmap> {
         // SAFETY: the same contract, passed on to the caller.
         let map = unsafe { self.plain.map_exec(Lent(&file)) }?;
-        Ok(Mmap {
-            inner: self.start(map, &file, Backing::SharedFile, Access::ExecShared),
-        })
+        Ok(Mmap { inner: self.start(map, &file, Backing::SharedFile, Access::ExecShared) })
     }
 
     /// Maps a file to be read and written (MAP_SHARED): stores reach the file.
@@ -205,9 +203,7 @@ impl MmapOptions {
     pub unsafe fn map_mut<T: MmapAsRawDesc>(&self, file: T) -> io::Result<MmapMut> {
         // SAFETY: the same contract, passed on to the caller.
         let map = unsafe { self.plain.map_mut(Lent(&file)) }?;
-        Ok(MmapMut {
-            inner: self.start(map, &file, Backing::SharedFile, Access::Other),
-        })
+        Ok(MmapMut { inner: self.start(map, &file, Backing::SharedFile, Access::Other) })
     }
 
     /// Maps a file copy-on-write (MAP_PRIVATE): stores stay in this process.
@@ -220,9 +216,7 @@ impl MmapOptions {
     pub unsafe fn map_copy<T: MmapAsRawDesc>(&self, file: T) -> io::Result<MmapMut> {
         // SAFETY: the same contract, passed on to the caller.
         let map = unsafe { self.plain.map_copy(Lent(&file)) }?;
-        Ok(MmapMut {
-            inner: self.start(map, &file, Backing::PrivateFile, Access::Other),
-        })
+        Ok(MmapMut { inner: self.start(map, &file, Backing::PrivateFile, Access::Other) })
     }
 
     /// Maps a file to be read, and copied on write if it is made writable later (MAP_PRIVATE).
@@ -235,9 +229,7 @@ impl MmapOptions {
     pub unsafe fn map_copy_read_only<T: MmapAsRawDesc>(&self, file: T) -> io::Result<Mmap> {
         // SAFETY: the same contract, passed on to the caller.
         let map = unsafe { self.plain.map_copy_read_only(Lent(&file)) }?;
-        Ok(Mmap {
-            inner: self.start(map, &file, Backing::PrivateFile, Access::ReadPrivate),
-        })
+        Ok(Mmap { inner: self.start(map, &file, Backing::PrivateFile, Access::ReadPrivate) })
     }
 
     /// Maps a file to be read if its bytes can neither change nor go away: a memfd sealed against
@@ -251,9 +243,7 @@ impl MmapOptions {
     /// Documentation/filesystems/fsverity.rst.
     pub fn map_if_safe<T: MmapAsRawDesc>(&self, file: T) -> Result<Mmap, MapIfSafeError> {
         let map = self.plain.map_if_safe(Lent(&file))?;
-        Ok(Mmap {
-            inner: self.start(map, &file, Backing::SharedFile, Access::ReadShared),
-        })
+        Ok(Mmap { inner: self.start(map, &file, Backing::SharedFile, Access::ReadShared) })
     }
 
     /// Maps zeros that belong to no file. [`len`](MmapOptions::len) says how many.
@@ -262,14 +252,9 @@ impl MmapOptions {
     /// Those of mmap(2); `InvalidData` when the length does not fit `isize`.
     pub fn map_anon(&self) -> io::Result<MmapMut> {
         let map = self.plain.map_anon()?;
-        let origin = Origin {
-            backing: Backing::Anonymous,
-            file_offset: 0,
-            ahead: self.ahead.clone(),
-        };
-        Ok(MmapMut {
-            inner: Mapping::start(map, None, Access::Other, origin),
-        })
+        let origin =
+            Origin { backing: Backing::Anonymous, file_offset: 0, ahead: self.ahead.clone() };
+        Ok(MmapMut { inner: Mapping::start(map, None, Access::Other, origin) })
     }
 
     /// Maps a file to be read and written through raw pointers (MAP_SHARED).
@@ -278,9 +263,7 @@ impl MmapOptions {
     /// As [`map_mut`](MmapOptions::map_mut).
     pub fn map_raw<T: MmapAsRawDesc>(&self, file: T) -> io::Result<MmapRaw> {
         let map = self.plain.map_raw(Lent(&file))?;
-        Ok(MmapRaw {
-            inner: self.start(map, &file, Backing::SharedFile, Access::Other),
-        })
+        Ok(MmapRaw { inner: self.start(map, &file, Backing::SharedFile, Access::Other) })
     }
 
     /// Maps a file to be read through raw pointers (PROT_READ, MAP_SHARED).
@@ -291,9 +274,7 @@ impl MmapOptions {
     /// As [`map`](MmapOptions::map).
     pub fn map_raw_read_only<T: MmapAsRawDesc>(&self, file: T) -> io::Result<MmapRaw> {
         let map = self.plain.map_raw_read_only(Lent(&file))?;
-        Ok(MmapRaw {
-            inner: self.start(map, &file, Backing::SharedFile, Access::ReadShared),
-        })
+        Ok(MmapRaw { inner: self.start(map, &file, Backing::SharedFile, Access::ReadShared) })
     }
 
     fn start<M: Mapped, T: MmapAsRawDesc>(
@@ -303,11 +284,7 @@ impl MmapOptions {
         backing: Backing,
         access: Access,
     ) -> Mapping<M> {
-        let origin = Origin {
-            backing,
-            file_offset: self.file_offset,
-            ahead: self.ahead.clone(),
-        };
+        let origin = Origin { backing, file_offset: self.file_offset, ahead: self.ahead.clone() };
         Mapping::start(map, raw_fd_of(file), access, origin)
     }
 }

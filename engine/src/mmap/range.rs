@@ -20,11 +20,7 @@ pub(super) fn clip(range: &impl RangeBounds<usize>, len: usize) -> Range<usize> 
 
 /// The parts of `ranges` that lie in `0..len`, without the empty ones.
 pub(super) fn clip_many(ranges: &[Range<usize>], len: usize) -> Vec<Range<usize>> {
-    ranges
-        .iter()
-        .map(|range| clip(range, len))
-        .filter(|range| !range.is_empty())
-        .collect()
+    ranges.iter().map(|range| clip(range, len)).filter(|range| !range.is_empty()).collect()
 }
 
 #[cfg(test)]
@@ -49,9 +45,6 @@ mod tests {
         assert!(clip(&(usize::MAX..), 10).is_empty());
         assert!(clip(&(Bound::Excluded(usize::MAX), Bound::Unbounded), 10).is_empty());
         assert!(clip(&.., 0).is_empty());
-        assert_eq!(
-            clip_many(&[0..4, 4..4, 9..12, 20..30, backwards], 10),
-            [0..4, 9..10]
-        );
+        assert_eq!(clip_many(&[0..4, 4..4, 9..12, 20..30, backwards], 10), [0..4, 9..10]);
     }
 }

@@ -64,16 +64,12 @@ impl fmt::Debug for MmapRaw {
 
 impl From<Mmap> for MmapRaw {
     fn from(map: Mmap) -> MmapRaw {
-        MmapRaw {
-            inner: map.inner.retype(memmap2::MmapRaw::from),
-        }
+        MmapRaw { inner: map.inner.retype(memmap2::MmapRaw::from) }
     }
 }
 
 impl From<MmapMut> for MmapRaw {
     fn from(map: MmapMut) -> MmapRaw {
-        MmapRaw {
-            inner: map.inner.retype(memmap2::MmapRaw::from),
-        }
+        MmapRaw { inner: map.inner.retype(memmap2::MmapRaw::from) }
     }
 }

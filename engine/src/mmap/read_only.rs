@@ -14,12 +14,13 @@ use crate::{Prefetch, Residency, Stats};
 /// A file in memory, to be read, and read ahead of whoever reads it.
 ///
 /// It dereferences to `&[u8]` and stays valid when the file is closed. Mappings of
-/// [`FOLLOWED_LEN_MIN`](crate::FOLLOWED_LEN_MIN) and more are followed as [`MmapOptions::mode`] says;
-/// shorter ones are plain memmap2. It keeps no file descriptor, unless asked to by
+/// [`FOLLOWED_LEN_MIN`](crate::FOLLOWED_LEN_MIN) and more are followed as [`MmapOptions::mode`]
+/// says; shorter ones are plain memmap2. It keeps no file descriptor, unless asked to by
 /// [`MmapOptions::keep_file`].
 ///
-/// Dropping it ends the following and then unmaps. If the kernel is stuck in a call for this mapping
-/// (a file that nobody serves), drop does not wait: the memory is unmapped when that call returns.
+/// Dropping it ends the following and then unmaps. If the kernel is stuck in a call for this
+/// mapping (a file that nobody serves), drop does not wait: the memory is unmapped when that call
+/// returns.
 ///
 /// # Safety
 /// The constructors are `unsafe` as in memmap2: `&[u8]` says that the bytes do not change, and
@@ -71,9 +72,7 @@ impl Mmap {
     ///
     /// Source: mprotect(2).
     pub fn make_mut(self) -> io::Result<MmapMut> {
-        let inner = self
-            .inner
-            .protect(|_| Access::Other, memmap2::Mmap::make_mut)?;
+        let inner = self.inner.protect(|_| Access::Other, memmap2::Mmap::make_mut)?;
         Ok(MmapMut { inner })
     }
 }

@@ -21,8 +21,8 @@ macro_rules! advice_methods {
                 Ok(())
             }
 
-            /// Tells the kernel how the whole mapping will be used, with advice that can change what
-            /// the memory holds.
+            /// Tells the kernel how the whole mapping will be used, with advice that can change
+            /// what the memory holds.
             ///
             /// # Errors
             /// Those of madvise(2).
@@ -39,10 +39,12 @@ macro_rules! advice_methods {
             /// Tells the kernel how `len` bytes from `offset` on will be used.
             ///
             /// Unit: bytes of the slice. `offset` need not be page-aligned: the page that holds it
-            /// is advised as a whole. On all of the mapping it is the same as [`advise`](Self::advise).
+            /// is advised as a whole. On all of the mapping it is the same as
+            /// [`advise`](Self::advise).
             ///
             /// # Errors
-            /// `InvalidInput` when `offset` or `len` is larger than the mapping; those of madvise(2).
+            /// `InvalidInput` when `offset` or `len` is larger than the mapping; those of
+            /// madvise(2).
             ///
             /// Source: madvise(2).
             pub fn advise_range(
@@ -134,8 +136,8 @@ macro_rules! ahead_methods {
         impl $type {
             /// Has `range` read into memory and into the page table, in the background.
             ///
-            /// Unit: bytes of the slice; half-open or not, as the range is written. Never blocks and
-            /// never fails. What lies beyond the end is ignored; at most the
+            /// Unit: bytes of the slice; half-open or not, as the range is written. Never blocks
+            /// and never fails. What lies beyond the end is ignored; at most the
             /// [`budget`](crate::MmapOptions::budget) is fetched.
             ///
             /// The handle tells how far it got and can cancel it; dropping the handle lets it run.
@@ -150,26 +152,22 @@ macro_rules! ahead_methods {
 
             /// [`prefetch`](Self::prefetch) of many ranges at once, in the order given.
             ///
-            /// Unit: bytes of the slice, half-open. Parts beyond the end are ignored, and so are empty
-            /// ranges. Cheaper than one call a range: a batch is one job with one handle.
+            /// Unit: bytes of the slice, half-open. Parts beyond the end are ignored, and so are
+            /// empty ranges. Cheaper than one call a range: a batch is one job with one handle.
             pub fn prefetch_many(&self, ranges: &[Range<usize>]) -> Prefetch {
-                self.inner
-                    .follow()
-                    .prefetch(&clip_many(ranges, self.inner.map().len()))
+                self.inner.follow().prefetch(&clip_many(ranges, self.inner.map().len()))
             }
 
             /// Whether `range` is in the page cache.
             ///
             /// Unit: bytes of the slice; every page that the range touches counts. Parts beyond the
             /// end are ignored. The answer may be out of date when it arrives, and is
-            /// [`Residency::Unknown`] where the kernel does not tell, on writable mappings, and once
-            /// the mapping has changed its protection or length.
+            /// [`Residency::Unknown`] where the kernel does not tell, on writable mappings, and
+            /// once the mapping has changed its protection or length.
             ///
             /// Source: mincore(2).
             pub fn residency(&self, range: impl RangeBounds<usize>) -> Residency {
-                self.inner
-                    .follow()
-                    .residency(clip(&range, self.inner.map().len()))
+                self.inner.follow().residency(clip(&range, self.inner.map().len()))
             }
 
             /// Stops reading ahead until [`resume`](Self::resume).

@@ -98,8 +98,8 @@ impl Disk {
         self.ask(file, offset)
     }
 
-    /// Whether the read at `offset` goes on with a run, beyond what one read brings in, on a disk that
-    /// the kernel does not keep busy by itself.
+    /// Whether the read at `offset` goes on with a run, beyond what one read brings in, on a disk
+    /// that the kernel does not keep busy by itself.
     fn worth_it(&mut self, file: &File, offset: u64) -> bool {
         if offset != self.expected || self.reach == Some(Reach::Far) || self.trial == Trial::Lost {
             return false;

@@ -33,9 +33,10 @@ const STREAM_BUFFER_LEN: usize = 64 << 10;
 ///
 /// Safe, unlike a mapping: it lends only memory that it owns, so a file that grows, shrinks or
 /// changes meanwhile is read as by read(2). What is in the page cache already costs what pread(2)
-/// costs. When a forward run meets a page that is not, up to 8 MiB ahead of it are asked for: on disks
-/// whose `read_ahead_kb` is below 512 (from there on the kernel does it better by itself), and only
-/// if that is faster than the kernel's own read-ahead, which the first 7 MiB of the run decide.
+/// costs. When a forward run meets a page that is not, up to 8 MiB ahead of it are asked for: on
+/// disks whose `read_ahead_kb` is below 512 (from there on the kernel does it better by itself),
+/// and only if that is faster than the kernel's own read-ahead, which the first 7 MiB of the run
+/// decide.
 ///
 /// Pipes, terminals, sockets and special files are read by plain read(2); seeking there is what the
 /// system makes of it (ESPIPE for a pipe). EINTR is retried.
@@ -123,7 +124,8 @@ impl Reader {
         Reader { source }
     }
 
-    /// Reads a mapping without copying: [`fill_buf`](BufRead::fill_buf) lends all that is left of it.
+    /// Reads a mapping without copying: [`fill_buf`](BufRead::fill_buf) lends all that is left of
+    /// it.
     ///
     /// It takes the mapping or a share of it (`Arc<Mmap>`). Reading ahead is the mapping's own.
     ///
@@ -135,7 +137,8 @@ impl Reader {
         Reader { source: Source::Map(MapCursor::new(map.into())) }
     }
 
-    /// Reads at `offset` of the file, whatever this reader's own offset is, and leaves that as it is.
+    /// Reads at `offset` of the file, whatever this reader's own offset is, and leaves that as it
+    /// is.
     ///
     /// May read less than `buf` holds; 0 at the end of the file. Past the reader's buffer: it is as
     /// fresh as pread(2).

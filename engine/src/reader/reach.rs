@@ -14,10 +14,11 @@ pub(super) enum Reach {
 
 /// From this `read_ahead_kb` on the kernel is left alone: 512 KiB.
 ///
-/// Measured on a loop device (direct) over the development machine's disk, 512 MiB cold, plain pread's
-/// time to ours, both cores busy and idle: 128 KiB 5.4 and 0.7, 512 KiB 2.4 and 0.5, 2 MiB 0.8, 8 MiB
-/// 0.5. What POSIX_FADV_WILLNEED reads comes in single pages, at 1.6 us each; the kernel's own
-/// read-ahead comes in large folios. Below this it depends: see [`Trial`](super::trial::Trial).
+/// Measured on a loop device (direct) over the development machine's disk, 512 MiB cold, plain
+/// pread's time to ours, both cores busy and idle: 128 KiB 5.4 and 0.7, 512 KiB 2.4 and 0.5, 2 MiB
+/// 0.8, 8 MiB 0.5. What POSIX_FADV_WILLNEED reads comes in single pages, at 1.6 us each; the
+/// kernel's own read-ahead comes in large folios. Below this it depends: see
+/// [`Trial`](super::trial::Trial).
 const FAR_KIB: u64 = 512;
 
 impl Reach {

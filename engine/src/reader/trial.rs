@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// How much of a run is read with the kernel's own read-ahead, for comparison: 2 MiB. A guess: sixteen
-/// of its usual windows.
+/// How much of a run is read with the kernel's own read-ahead, for comparison: 2 MiB. A guess:
+/// sixteen of its usual windows.
 const KERNEL_LEN: u64 = 2 << 20;
 
 /// How much is then read until what was asked ahead arrives, and is not counted: 1 MiB.
