@@ -55,9 +55,7 @@ fn stop_and_wait(files: &[File], mode: Mode, budget: u64) -> Vec<(PolicyKind, Be
         cached: cached_bytes(&map[STOP..]),
         stats: map.stats(),
     };
-    maps.iter()
-        .map(|(policy, map)| (*policy, beyond(map)))
-        .collect()
+    maps.iter().map(|(policy, map)| (*policy, beyond(map))).collect()
 }
 
 /// Fails unless every reader was followed and at most `budget` bytes are `bytes` beyond it.
@@ -65,61 +63,32 @@ fn check(label: &str, budget: u64, seen: &[(PolicyKind, Beyond)], bytes: fn(&Bey
     assert_eq!(seen.len(), POLICIES.len());
     for (policy, beyond) in seen {
         let ahead = bytes(beyond);
-        println!(
-            "{label} {policy:?}: {} MiB ahead of a budget of {}",
-            ahead / MIB,
-            budget >> 20
-        );
-        assert!(
-            beyond.stats.touches > 0,
-            "{label} {policy:?} was not followed: {beyond:?}"
-        );
-        assert!(
-            ahead as u64 <= budget,
-            "{label} {policy:?}: {ahead} bytes ahead: {beyond:?}"
-        );
+        println!("{label} {policy:?}: {} MiB ahead of a budget of {}", ahead / MIB, budget >> 20);
+        assert!(beyond.stats.touches > 0, "{label} {policy:?} was not followed: {beyond:?}");
+        assert!(ahead as u64 <= budget, "{label} {policy:?}: {ahead} bytes ahead: {beyond:?}");
     }
 }
 
 fn on_tmpfs(mode: Mode) {
-    let Some(file) = Place::Tmpfs.numbered(FILE_LEN) else {
-        skip!("/dev/shm is no tmpfs")
-    };
+    let Some(file) = Place::Tmpfs.numbered(FILE_LEN) else { skip!("/dev/shm is no tmpfs") };
     for budget in [BUDGET_DEFAULT.0, 4 * MIB as u64] {
         let seen = stop_and_wait(std::slice::from_ref(&file), mode, budget);
-        check(&format!("tmpfs {mode:?}"), budget, &seen, |beyond| {
-            beyond.mapped
-        });
+        check(&format!("tmpfs {mode:?}"), budget, &seen, |beyond| beyond.mapped);
         for (policy, beyond) in seen {
-            assert!(
-                beyond.stats.pages_mapped > 0,
-                "{policy:?} mapped nothing: {beyond:?}"
-            );
+            assert!(beyond.stats.pages_mapped > 0, "{policy:?} mapped nothing: {beyond:?}");
         }
     }
 }
 
 fn on_a_warm_disk(mode: Mode) {
-    let Some(file) = Place::Disk.numbered(FILE_LEN) else {
-        skip!("/var/tmp is no disk")
-    };
+    let Some(file) = Place::Disk.numbered(FILE_LEN) else { skip!("/var/tmp is no disk") };
     let seen = stop_and_wait(&[file], mode, BUDGET_DEFAULT.0);
-    check(
-        &format!("warm {mode:?}"),
-        BUDGET_DEFAULT.0,
-        &seen,
-        |beyond| beyond.mapped,
-    );
+    check(&format!("warm {mode:?}"), BUDGET_DEFAULT.0, &seen, |beyond| beyond.mapped);
 }
 
 fn on_a_cold_disk(mode: Mode) {
-    let files: Option<Vec<_>> = POLICIES
-        .iter()
-        .map(|_| Place::Disk.numbered(FILE_LEN))
-        .collect();
-    let Some(files) = files else {
-        skip!("/var/tmp is no disk")
-    };
+    let files: Option<Vec<_>> = POLICIES.iter().map(|_| Place::Disk.numbered(FILE_LEN)).collect();
+    let Some(files) = files else { skip!("/var/tmp is no disk") };
     if let Err(reason) = files.iter().try_for_each(make_cold) {
         skip!("{reason}");
     }
@@ -127,10 +96,7 @@ fn on_a_cold_disk(mode: Mode) {
     let label = format!("cold {mode:?}");
     check(&label, BUDGET_DEFAULT.0, &seen, |beyond| beyond.mapped);
     check(&label, BUDGET_DEFAULT.0, &seen, |beyond| beyond.cached);
-    let read_ahead = seen
-        .iter()
-        .map(|(_, beyond)| beyond.stats.pages_read_ahead)
-        .max();
+    let read_ahead = seen.iter().map(|(_, beyond)| beyond.stats.pages_read_ahead).max();
     assert!(read_ahead > Some(0), "the disk was never started: {seen:?}");
 }
 

@@ -29,9 +29,7 @@ static ALONE: Mutex<()> = Mutex::new(());
 fn pages_of_threads(touches: usize) -> Vec<Vec<usize>> {
     let of_thread = |thread: usize| {
         let mut random = Random::new(thread as u64 + 1);
-        (0..touches / THREADS)
-            .map(|_| random.below(FILE_LEN / page()))
-            .collect()
+        (0..touches / THREADS).map(|_| random.below(FILE_LEN / page())).collect()
     };
     (0..THREADS).map(of_thread).collect()
 }
@@ -49,10 +47,8 @@ fn marked(place: Place, lists: &[Vec<usize>]) -> Option<File> {
 /// Touches everything and answers the most areas the process had on the way.
 fn touch(map: &Mmap, lists: &[Vec<usize>]) -> usize {
     thread::scope(|scope| {
-        let threads: Vec<_> = lists
-            .iter()
-            .map(|list| scope.spawn(|| read_numbers(map, list)))
-            .collect();
+        let threads: Vec<_> =
+            lists.iter().map(|list| scope.spawn(|| read_numbers(map, list))).collect();
         let mut most = 0;
         while threads.iter().any(|thread| !thread.is_finished()) {
             most = most.max(areas());
@@ -74,32 +70,20 @@ fn read_numbers(map: &Mmap, list: &[usize]) {
 fn check(place: Place, touches: usize) {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let lists = pages_of_threads(touches);
-    let Some(file) = marked(place, &lists) else {
-        skip!("no file on {place:?}")
-    };
+    let Some(file) = marked(place, &lists) else { skip!("no file on {place:?}") };
     // SAFETY: the file has no name, and nobody else writes it.
     let map = unsafe { MmapOptions::new().mode(Mode::Guard).map(&file) }.unwrap();
     let most_areas = touch(&map, &lists);
     let stats = map.stats();
-    let windows: BTreeSet<_> = lists
-        .iter()
-        .flatten()
-        .map(|index| index * page() / WINDOW_LEN)
-        .collect();
-    println!(
-        "{place:?}: {} windows touched, {most_areas} areas, {stats:?}",
-        windows.len()
-    );
+    let windows: BTreeSet<_> =
+        lists.iter().flatten().map(|index| index * page() / WINDOW_LEN).collect();
+    println!("{place:?}: {} windows touched, {most_areas} areas, {stats:?}", windows.len());
     assert!(most_areas < 4096, "{most_areas} areas");
     assert!(areas_of(&map) <= WINDOWS + 1);
     assert_eq!(stats.trips, stats.trips_handled + stats.trips_dropped);
     assert!(stats.trips > 0);
     let touched_pages = windows.len() * WINDOW_LEN / page();
-    assert!(
-        stats.pages_open as usize >= touched_pages,
-        "{} pages open",
-        stats.pages_open
-    );
+    assert!(stats.pages_open as usize >= touched_pages, "{} pages open", stats.pages_open);
     assert!(
         stats.pages_open as usize <= 2 * touched_pages,
         "{} pages open for {touched_pages} in windows that were touched",

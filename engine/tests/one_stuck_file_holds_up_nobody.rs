@@ -8,10 +8,10 @@
 mod common;
 
 use std::fs::{self, File};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use common::stuck::{PATIENCE, Stuck};
 use common::{KIB, MIB, Numbered, Place, becomes, best_of, in_child, page, role, skip, workers};
 use mmap_ahead::{Mmap, MmapOptions, Mode, Prefetch, PrefetchState};
 
@@ -19,100 +19,9 @@ use mmap_ahead::{Mmap, MmapOptions, Mode, Prefetch, PrefetchState};
 const DELAY_MAX: Duration = Duration::from_millis(10);
 /// A drop waits for 10 ms and then leaves the unmapping to whoever is stuck.
 const DROP_MAX: Duration = Duration::from_millis(50);
-const PATIENCE: Duration = Duration::from_secs(5);
-
-/// `_IOWR(0xaa, 0x3f, struct uffdio_api)` and `_IOWR(0xaa, 0x00, struct uffdio_register)`.
-const UFFDIO_API: u64 = 0xc018_aa3f;
-const UFFDIO_REGISTER: u64 = 0xc020_aa00;
-const UFFD_API: u64 = 0xaa;
-const REGISTER_MODE_MISSING: u64 = 1;
-
-/// A userfaultfd on which `bytes` are registered, or why there is none.
-fn ask_for_missing(bytes: &[u8]) -> Result<OwnedFd, String> {
-    let flags = libc::O_CLOEXEC | libc::O_NONBLOCK;
-    // SAFETY: plain call that makes a descriptor.
-    let fd = unsafe { libc::syscall(libc::SYS_userfaultfd, flags) };
-    if fd < 0 {
-        return Err(format!("userfaultfd: {}", std::io::Error::last_os_error()));
-    }
-    // SAFETY: the descriptor was just made and belongs to nobody else.
-    let uffd = unsafe { OwnedFd::from_raw_fd(fd as i32) };
-    let mut api = [UFFD_API, 0, 0];
-    // SAFETY: the structure has the size that the request carries, and lives until the return.
-    let agreed = unsafe { libc::ioctl(uffd.as_raw_fd(), UFFDIO_API, api.as_mut_ptr()) };
-    let mut register = [
-        bytes.as_ptr() as u64,
-        bytes.len() as u64,
-        REGISTER_MODE_MISSING,
-        0,
-    ];
-    // SAFETY: as above. What it changes is how the first touches of the test's own mapping go.
-    let registered =
-        unsafe { libc::ioctl(uffd.as_raw_fd(), UFFDIO_REGISTER, register.as_mut_ptr()) };
-    if (agreed, registered) != (0, 0) {
-        return Err(format!("userfaultfd: {}", std::io::Error::last_os_error()));
-    }
-    Ok(uffd)
-}
-
-/// Whether a fault waits to be served.
-fn has_fault(uffd: &OwnedFd) -> bool {
-    let mut poll = libc::pollfd {
-        fd: uffd.as_raw_fd(),
-        events: libc::POLLIN,
-        revents: 0,
-    };
-    // SAFETY: one structure, which lives until the return.
-    let ready = unsafe { libc::poll(&raw mut poll, 1, 0) };
-    ready == 1 && poll.revents & libc::POLLIN != 0
-}
-
-fn memfd(name: &str) -> File {
-    let name = std::ffi::CString::new(name).unwrap();
-    // SAFETY: the name is a C string; the call makes a new descriptor.
-    let fd = unsafe { libc::memfd_create(name.as_ptr(), libc::MFD_CLOEXEC) };
-    assert!(fd >= 0, "memfd_create: {}", std::io::Error::last_os_error());
-    // SAFETY: the descriptor was just made and belongs to nobody else.
-    unsafe { File::from_raw_fd(fd) }
-}
 
 fn is_mapped(name: &str) -> bool {
-    fs::read_to_string("/proc/self/maps")
-        .unwrap()
-        .contains(&format!("/memfd:{name} "))
-}
-
-/// A mapping in which a worker hangs.
-struct Stuck {
-    map: Mmap,
-    prefetch: Prefetch,
-    uffd: OwnedFd,
-}
-
-impl Stuck {
-    fn new(name: &str) -> Result<Stuck, String> {
-        Stuck::with_len(name, 4 * MIB)
-    }
-
-    fn with_len(name: &str, len: usize) -> Result<Stuck, String> {
-        let file = memfd(name);
-        file.set_len(len as u64).unwrap();
-        // SAFETY: nobody else knows the file.
-        let map = unsafe { Mmap::map(&file) }.unwrap();
-        let uffd = ask_for_missing(&map)?;
-        let prefetch = map.prefetch(..);
-        let stuck = Stuck {
-            map,
-            prefetch,
-            uffd,
-        };
-        assert!(
-            becomes(PATIENCE, || has_fault(&stuck.uffd)),
-            "no worker fetches it"
-        );
-        assert_eq!(stuck.prefetch.state(), PrefetchState::Pending);
-        Ok(stuck)
-    }
+    fs::read_to_string("/proc/self/maps").unwrap().contains(&format!("/memfd:{name} "))
 }
 
 fn map(file: &File, mode: Mode) -> Mmap {
@@ -121,9 +30,7 @@ fn map(file: &File, mode: Mode) -> Mmap {
 }
 
 fn numbered() -> File {
-    Place::Tmpfs
-        .numbered(16 * MIB)
-        .expect("/dev/shm is a tmpfs")
+    Place::Tmpfs.numbered(16 * MIB).expect("/dev/shm is a tmpfs")
 }
 
 /// How long a prefetch of 64 KiB takes that nobody has asked for before.
@@ -134,10 +41,7 @@ fn prefetch_time(map: &Mmap, turn: &mut usize) -> Duration {
     let prefetch = map.prefetch(at..at + 64 * KIB);
     let is_done = becomes(PATIENCE, || prefetch.state() != PrefetchState::Pending);
     let took = begun.elapsed();
-    assert!(
-        is_done,
-        "a prefetch of another mapping waits for the stuck one"
-    );
+    assert!(is_done, "a prefetch of another mapping waits for the stuck one");
     assert_eq!(prefetch.state(), PrefetchState::Done);
     took
 }
@@ -165,11 +69,7 @@ fn another_mappings_prefetch_and_drop_are_not_delayed() {
         begun.elapsed()
     });
     assert!(took < DELAY_MAX, "dropping another mapping took {took:?}");
-    assert!(
-        all_stuck
-            .iter()
-            .all(|stuck| stuck.prefetch.state() == PrefetchState::Pending)
-    );
+    assert!(all_stuck.iter().all(|stuck| stuck.prefetch.state() == PrefetchState::Pending));
 }
 
 #[test]
@@ -182,11 +82,7 @@ fn its_own_drop_returns_and_the_worker_unmaps_it_later() {
     let mut uffds = Vec::new();
     let took = best_of(4, DROP_MAX, || {
         let again = Stuck::new(NAME).unwrap();
-        let Stuck {
-            map,
-            prefetch,
-            uffd,
-        } = std::mem::replace(&mut stuck, again);
+        let Stuck { map, prefetch, uffd } = std::mem::replace(&mut stuck, again);
         let begun = Instant::now();
         drop(map);
         let took = begun.elapsed();
@@ -199,15 +95,9 @@ fn its_own_drop_returns_and_the_worker_unmaps_it_later() {
     drop(stuck.map);
     assert!(is_mapped(NAME), "unmapped under the feet of a system call");
     let prefetches: Vec<_> = uffds.into_iter().map(|(_, prefetch)| prefetch).collect();
-    assert!(
-        becomes(PATIENCE, || !is_mapped(NAME)),
-        "nobody unmaps it when the call returns"
-    );
+    assert!(becomes(PATIENCE, || !is_mapped(NAME)), "nobody unmaps it when the call returns");
     let is_cancelled = |prefetch: &Prefetch| prefetch.state() == PrefetchState::Cancelled;
-    assert!(
-        becomes(PATIENCE, || prefetches.iter().all(is_cancelled)),
-        "{prefetches:?}"
-    );
+    assert!(becomes(PATIENCE, || prefetches.iter().all(is_cancelled)), "{prefetches:?}");
 }
 
 /// A reader that begins before somebody else gets stuck is still followed afterwards. In a process of
@@ -228,11 +118,7 @@ fn goes_on_being_followed(mode: Mode) {
         }
     };
     read(0, 4 * MIB);
-    assert!(
-        becomes(PATIENCE, || map.stats().touches > 0),
-        "{mode:?}: {:?}",
-        map.stats()
-    );
+    assert!(becomes(PATIENCE, || map.stats().touches > 0), "{mode:?}: {:?}", map.stats());
     // Let it become quiet: whoever is stuck next shall be alone with it.
     thread::sleep(Duration::from_millis(500));
     // Too short to be followed, so that nothing but the explicit prefetch ever wakes a worker.
@@ -243,11 +129,7 @@ fn goes_on_being_followed(mode: Mode) {
     let before = map.stats().touches;
     read(4 * MIB, 16 * MIB);
     let is_followed = becomes(Duration::from_millis(200), || map.stats().touches > before);
-    assert!(
-        is_followed,
-        "{mode:?}: not followed any more: {:?}",
-        map.stats()
-    );
+    assert!(is_followed, "{mode:?}: not followed any more: {:?}", map.stats());
     assert_eq!(stuck.prefetch.state(), PrefetchState::Pending);
 }
 
@@ -270,17 +152,9 @@ fn a_stuck_mapping_takes_one_thread_and_gives_it_back() {
     };
     // The other tests of this file have stuck threads too: there is a limit for all together.
     assert!(workers().len() <= 32, "{} workers", workers().len());
-    let Stuck {
-        map,
-        prefetch,
-        uffd,
-    } = stuck;
+    let Stuck { map, prefetch, uffd } = stuck;
     drop(uffd);
     let is_done = becomes(PATIENCE, || prefetch.state() == PrefetchState::Done);
-    assert!(
-        is_done,
-        "{:?} although the file is served again",
-        prefetch.state()
-    );
+    assert!(is_done, "{:?} although the file is served again", prefetch.state());
     assert_eq!(common::mapped_bytes(&map), map.len());
 }

@@ -32,21 +32,14 @@ impl Pair {
         modes
             .flat_map(|mode| fetchers.map(|fetcher| (mode, fetcher)))
             .flat_map(|(mode, fetcher)| {
-                PolicyKind::ALL.map(|policy| Pair {
-                    mode,
-                    fetcher,
-                    policy,
-                })
+                PolicyKind::ALL.map(|policy| Pair { mode, fetcher, policy })
             })
             .collect()
     }
 
     fn map(self, file: &File) -> Mmap {
         let mut options = MmapOptions::new();
-        options
-            .mode(self.mode)
-            .fetcher(self.fetcher)
-            .policy(self.policy);
+        options.mode(self.mode).fetcher(self.fetcher).policy(self.policy);
         if self.fetcher == Fetcher::Remap {
             options.keep_file();
         }
@@ -74,20 +67,14 @@ impl Walk {
         match self {
             Walk::Forwards => turned.collect(),
             Walk::Backwards => turned.rev().collect(),
-            Walk::Stride => (0..16)
-                .flat_map(|first| (first..count).step_by(16))
-                .collect(),
+            Walk::Stride => (0..16).flat_map(|first| (first..count).step_by(16)).collect(),
             Walk::Random => turned.map(|_| random.below(count)).collect(),
         }
     }
 
     fn read(self, map: &Mmap, lead: usize) {
         let numbered = Numbered::new();
-        for (step, index) in self
-            .pages(map.len().div_ceil(page()), lead)
-            .into_iter()
-            .enumerate()
-        {
+        for (step, index) in self.pages(map.len().div_ceil(page()), lead).into_iter().enumerate() {
             numbered.check(map, index);
             if step % 512 == 0 {
                 thread::sleep(Duration::from_micros(200));

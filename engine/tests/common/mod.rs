@@ -1,12 +1,9 @@
 //! What the behaviour tests share: files that know what they hold, looks at the page table and the
 //! page cache, deadlines, and processes of their own.
 
-#![allow(
-    dead_code,
-    unused_imports,
-    unused_macros,
-    reason = "every test file uses a part of it"
-)]
+#![allow(dead_code, unused_imports, unused_macros, reason = "every test file uses a part of it")]
+
+pub(crate) mod stuck;
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -113,10 +110,7 @@ impl Numbered {
         let number = (index as u64).to_ne_bytes();
         let head = bytes.len().min(8);
         assert_eq!(bytes[..head], number[..head], "the number of page {index}");
-        assert!(
-            bytes[head..] == self.template[head..bytes.len()],
-            "the bytes of page {index}"
-        );
+        assert!(bytes[head..] == self.template[head..bytes.len()], "the bytes of page {index}");
     }
 }
 
@@ -124,9 +118,7 @@ impl Numbered {
 pub(crate) fn make_cold(file: &File) -> Result<(), String> {
     file.sync_all().map_err(|error| error.to_string())?;
     fadvise(file, 0, None, Advice::DontNeed).map_err(|error| error.to_string())?;
-    let cached = lab::cached(file)
-        .map_err(|error| error.to_string())?
-        .cached_pages;
+    let cached = lab::cached(file).map_err(|error| error.to_string())?.cached_pages;
     let pages = file.metadata().map_err(|error| error.to_string())?.len() / page() as u64;
     if cached * 100 > pages {
         return Err(format!("{cached} of {pages} pages stay in the page cache"));
@@ -140,20 +132,14 @@ pub(crate) fn present(bytes: &[u8]) -> Vec<bool> {
     let pagemap = File::open("/proc/self/pagemap").unwrap();
     let mut entries = vec![0; bytes.len().div_ceil(page()) * 8];
     let first = bytes.as_ptr() as usize / page();
-    pagemap
-        .read_exact_at(&mut entries, first as u64 * 8)
-        .unwrap();
+    pagemap.read_exact_at(&mut entries, first as u64 * 8).unwrap();
     let is_present = |entry: &[u8; 8]| u64::from_ne_bytes(*entry) & ENTRY_PRESENT != 0;
     entries.as_chunks().0.iter().map(is_present).collect()
 }
 
 /// How many bytes of `bytes` are in the page table, in whole pages.
 pub(crate) fn mapped_bytes(bytes: &[u8]) -> usize {
-    present(bytes)
-        .into_iter()
-        .filter(|&is_present| is_present)
-        .count()
-        * page()
+    present(bytes).into_iter().filter(|&is_present| is_present).count() * page()
 }
 
 /// How many bytes of a mapped file are in the page cache, in whole pages.
@@ -233,10 +219,7 @@ pub(crate) fn areas_of(bytes: &[u8]) -> usize {
 
 /// All lines of /proc/self/maps.
 pub(crate) fn areas() -> usize {
-    fs::read_to_string("/proc/self/maps")
-        .unwrap()
-        .lines()
-        .count()
+    fs::read_to_string("/proc/self/maps").unwrap().lines().count()
 }
 
 /// The threads of this process that carry the workers' name: their folders in /proc.
@@ -255,10 +238,7 @@ const ROLE: &str = "MMAP_AHEAD_TEST_ROLE";
 /// In a child that [`in_child`] started: its role.
 pub(crate) fn role() -> Option<String> {
     let role = std::env::var(ROLE).ok()?;
-    let none = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
+    let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the limit is readable. A child that dies leaves no core file.
     unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const none) };
     // SAFETY: no precondition. A child that hangs dies.
@@ -276,28 +256,17 @@ pub(crate) fn in_child_with(role: &str, prepare: impl FnOnce(&mut Command)) {
     let thread = std::thread::current();
     let test = thread.name().expect("a test's thread carries its name");
     let mut command = Command::new(std::env::current_exe().unwrap());
-    let arguments = [
-        "--exact",
-        test,
-        "--nocapture",
-        "--include-ignored",
-        "--test-threads=1",
-    ];
+    let arguments = ["--exact", test, "--nocapture", "--include-ignored", "--test-threads=1"];
     command.args(arguments).env(ROLE, role).stdin(Stdio::null());
     prepare(&mut command);
     let child = command.output().unwrap();
     let out = String::from_utf8_lossy(&child.stdout);
     let err = String::from_utf8_lossy(&child.stderr);
-    assert!(
-        child.status.success(),
-        "{role}: {}\n{out}\n{err}",
-        child.status
-    );
+    assert!(child.status.success(), "{role}: {}\n{out}\n{err}", child.status);
     assert!(out.contains("1 passed"), "no test is called {test}: {out}");
-    for line in out
-        .lines()
-        .filter(|line| line.contains("SKIPPED:") || line.contains("seen:"))
-    {
-        println!("{}", line.trim_start_matches(|c| !matches!(c, 'S')).trim());
+    for line in out.lines() {
+        if let Some(at) = ["SKIPPED:", "seen:"].iter().find_map(|word| line.find(word)) {
+            println!("{}", &line[at..]);
+        }
     }
 }
