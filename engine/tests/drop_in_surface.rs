@@ -119,11 +119,11 @@ fn signatures() {
     flushed!(MmapMut MmapRaw);
 }
 
-/// The enums, the trait and the errors are memmap2's own: values pass from one crate to the other.
+/// The enums and the errors are memmap2's own: values pass from one crate to the other.
 #[test]
-fn advice_traits_and_errors_are_the_same_types() {
+fn advice_and_errors_are_the_same_types() {
     fn maps(
-        file: impl memmap2::MmapAsRawDesc,
+        file: impl mmap_ahead::MmapAsRawDesc,
     ) -> Result<mmap_ahead::Mmap, memmap2::MapIfSafeError> {
         mmap_ahead::Mmap::map_if_safe(file)
     }

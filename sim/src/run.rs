@@ -11,7 +11,7 @@ use crate::memory::{Memory, Presence};
 use crate::observer::{MarkerObserver, block_of};
 use crate::report::{Counts, Report};
 use crate::trace::{Touch, Trace};
-use crate::worker::{Worker, World};
+use crate::worker::{Done, Worker, World};
 
 /// Whether the file is in the page cache when a run begins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -220,14 +220,15 @@ impl<'a> Run<'a> {
         if let Some(marker) = done.marker {
             observer.arm(marker, |marker| memory.any_mapped(marker, done.at));
         }
-        let (range, took, outcome) = (done.planned, done.took, done.outcome);
-        self.tell(&Event::Fetched { range, took, outcome }, done.at);
+        let Done { what, planned: range, took, outcome, at, .. } = done;
+        self.tell(&Event::Fetched { what, range, took, outcome }, at);
     }
 
     fn tell(&mut self, event: &Event<'_>, at: Nanos) {
         self.plan.clear();
         self.policy.on(event, &mut self.plan);
-        self.worker.carry_out(&self.plan, at, &mut self.world, self.watch);
+        self.worker.take(&self.plan);
+        self.worker.go_on(at, &mut self.world, self.watch);
     }
 
     fn report(mut self, trace: &Trace) -> Report {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use mmap_ahead::page::{Nanos, PageCount, PageRange};
-use mmap_ahead::policy::{Outcome, Plan, Window};
+use mmap_ahead::policy::{Fetch, Outcome, Plan, Window};
 
 use crate::clock::after;
 use crate::costs::Costs;
@@ -15,6 +15,7 @@ use crate::run::{Setup, Step};
 /// A call that has returned, or will.
 #[derive(Clone, Debug)]
 pub(crate) struct Done {
+    pub(crate) what: Fetch,
     /// When it returns.
     pub(crate) at: Nanos,
     pub(crate) took: Nanos,
@@ -36,25 +37,39 @@ pub(crate) struct World {
 #[derive(Clone, Debug)]
 pub(crate) struct Worker {
     budget: PageCount,
-    /// When the call in flight returns.
+    /// When the last call returned, or the one in flight will.
     free: Nanos,
-    calls: VecDeque<Done>,
+    in_flight: Option<Done>,
+    waiting: VecDeque<Work>,
     clipped: PageCount,
+}
+
+/// A part of a plan.
+#[derive(Clone, Copy, Debug)]
+enum Work {
+    Read(PageRange),
+    Map(Window),
 }
 
 impl Worker {
     pub(crate) fn new(budget: PageCount) -> Worker {
-        Worker { budget, free: Nanos(0), calls: VecDeque::new(), clipped: PageCount(0) }
+        Worker {
+            budget,
+            free: Nanos(0),
+            in_flight: None,
+            waiting: VecDeque::new(),
+            clipped: PageCount(0),
+        }
     }
 
-    /// When the next call returns.
+    /// When the call in flight returns.
     pub(crate) fn due(&self) -> Option<Nanos> {
-        self.calls.front().map(|done| done.at)
+        self.in_flight.as_ref().map(|done| done.at)
     }
 
-    /// The call that returns next.
+    /// The call in flight has returned.
     pub(crate) fn finish(&mut self) -> Option<Done> {
-        self.calls.pop_front()
+        self.in_flight.take()
     }
 
     /// Planned pages that were outside of the file or the budget.
@@ -62,20 +77,29 @@ impl Worker {
         self.clipped
     }
 
-    /// Starts on `plan` at `now`: the reads first, so that the disk works while windows are mapped.
-    pub(crate) fn carry_out(
-        &mut self,
-        plan: &Plan,
-        now: Nanos,
-        world: &mut World,
-        watch: &mut dyn FnMut(&Step),
-    ) {
-        self.free = self.free.max(now);
-        for read in plan.reads() {
-            self.read(*read, world, watch);
+    /// Takes `plan` in: the reads first, so that the disk works while windows are mapped. Windows
+    /// that a reader has overtaken are forgotten.
+    pub(crate) fn take(&mut self, plan: &Plan) {
+        for overtaken in plan.overtaken_ranges() {
+            self.waiting.retain(|work| match work {
+                Work::Map(window) => !overtaken.contains(window.range.start),
+                Work::Read(_) => true,
+            });
         }
-        for window in plan.windows() {
-            self.window(window, world, watch);
+        self.waiting.extend(plan.reads().iter().copied().map(Work::Read));
+        self.waiting.extend(plan.windows().iter().copied().map(Work::Map));
+    }
+
+    /// Begins the next call at `now`, unless one is in flight.
+    pub(crate) fn go_on(&mut self, now: Nanos, world: &mut World, watch: &mut dyn FnMut(&Step)) {
+        if self.in_flight.is_some() {
+            return;
+        }
+        self.free = self.free.max(now);
+        match self.waiting.pop_front() {
+            Some(Work::Read(range)) => self.read(range, world, watch),
+            Some(Work::Map(window)) => self.window(&window, world, watch),
+            None => {}
         }
     }
 
@@ -88,7 +112,7 @@ impl Worker {
         self.free = after(begun, call_ns(&world.setup.costs));
         let step = Step { at: begun, fetched: vec![range], window: None, ..world.step() };
         watch(&step);
-        self.returns(begun, planned, range, None);
+        self.returns(Fetch::Read, begun, planned, range, None);
     }
 
     /// MADV_POPULATE_READ on all but the marker: waits for the device, then maps.
@@ -106,7 +130,7 @@ impl Worker {
         }
         let step = Step { at: begun, fetched: parts, window: Some(range), ..world.step() };
         watch(&step);
-        self.returns(begun, planned.range, range, marker);
+        self.returns(Fetch::Window, begun, planned.range, range, marker);
     }
 
     /// The part of `planned` that is in the file and, from its start on, within the budget.
@@ -124,6 +148,7 @@ impl Worker {
 
     fn returns(
         &mut self,
+        what: Fetch,
         begun: Nanos,
         planned: PageRange,
         range: PageRange,
@@ -131,7 +156,7 @@ impl Worker {
     ) {
         let outcome = if range == planned { Outcome::Done } else { Outcome::Refused };
         let (at, took) = (self.free, self.free.since(begun));
-        self.calls.push_back(Done { at, took, planned, outcome, marker });
+        self.in_flight = Some(Done { what, at, took, planned, outcome, marker });
     }
 }
 

@@ -41,7 +41,9 @@ impl Policy for Once {
     fn on(&mut self, event: &Event<'_>, plan: &mut Plan) {
         match *event {
             Event::Touched { pages, at } => self.touched.push((at, pages.to_vec())),
-            Event::Fetched { range, took, outcome } => self.fetched.push((range, took, outcome)),
+            Event::Fetched { range, took, outcome, .. } => {
+                self.fetched.push((range, took, outcome))
+            }
             _ => {}
         }
         self.reads.drain(..).for_each(|range| plan.read(range));

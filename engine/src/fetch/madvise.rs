@@ -24,7 +24,8 @@ impl Madvise {
 
     /// Whether all sampled pages are in the cache; no when the kernel does not tell.
     fn is_resident(&self, span: Span) -> bool {
-        self.facts.is_some_and(|facts| facts.is_cache_visible) && samples_are_cached(span, span.len.div_ceil(SAMPLE_BYTES))
+        self.facts.is_some_and(|facts| facts.is_cache_visible)
+            && samples_are_cached(span, span.len.div_ceil(SAMPLE_BYTES))
     }
 
     fn cut(&mut self) -> usize {

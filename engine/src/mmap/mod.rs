@@ -5,6 +5,7 @@
 
 #[macro_use]
 mod shared;
+mod descriptor;
 mod mapping;
 mod mutable;
 mod options;
@@ -12,11 +13,12 @@ mod range;
 mod raw;
 mod read_only;
 
-pub use memmap2::{Advice, MapIfSafeError, MmapAsRawDesc, MmapRawDescriptor, UncheckedAdvice};
+pub use memmap2::{Advice, MapIfSafeError, UncheckedAdvice};
 // memmap2 has it on Linux only.
 #[cfg(target_os = "linux")]
 pub use memmap2::RemapOptions;
 
+pub use descriptor::{MmapAsRawDesc, MmapRawDescriptor};
 pub use mutable::MmapMut;
 pub use options::MmapOptions;
 pub use raw::MmapRaw;

@@ -4,11 +4,11 @@ use std::ops::{Deref, DerefMut, Range, RangeBounds};
 
 #[cfg(target_os = "linux")]
 use memmap2::RemapOptions;
-use memmap2::{Advice, MmapAsRawDesc, UncheckedAdvice};
+use memmap2::{Advice, UncheckedAdvice};
 
 use super::mapping::Origin;
 use super::range::{clip, clip_many};
-use super::{Mapping, Mmap, MmapOptions};
+use super::{Mapping, Mmap, MmapAsRawDesc, MmapOptions};
 use crate::runtime::Access;
 use crate::{Prefetch, Residency, Stats};
 

@@ -1,13 +1,12 @@
 use std::io;
 
-use memmap2::{MapIfSafeError, MmapAsRawDesc, MmapRawDescriptor};
+use memmap2::MapIfSafeError;
 
 use super::mapping::Mapped;
-use super::{Backing, Mapping, Mmap, MmapMut, MmapRaw, Origin};
+use super::{Backing, Mapping, Mmap, MmapAsRawDesc, MmapMut, MmapRaw, Origin};
 use crate::options::Ahead;
 use crate::page::ByteLen;
 use crate::runtime::Access;
-use crate::sys::raw_fd_of;
 use crate::{Fetcher, Mode, PolicyKind};
 
 /// How to map a file, and how to read it ahead.
@@ -176,7 +175,7 @@ impl MmapOptions {
     /// Source: mmap(2).
     pub unsafe fn map<T: MmapAsRawDesc>(&self, file: T) -> io::Result<Mmap> {
         // SAFETY: the same contract, passed on to the caller.
-        let map = unsafe { self.plain.map(Lent(&file)) }?;
+        let map = unsafe { self.plain.map(file.as_raw_desc().0) }?;
         Ok(Mmap { inner: self.start(map, &file, Backing::SharedFile, Access::ReadShared) })
     }
 
@@ -189,7 +188,7 @@ impl MmapOptions {
     /// See [`Mmap`].
     pub unsafe fn map_exec<T: MmapAsRawDesc>(&self, file: T) -> io::Result<Mmap> {
         // SAFETY: the same contract, passed on to the caller.
-        let map = unsafe { self.plain.map_exec(Lent(&file)) }?;
+        let map = unsafe { self.plain.map_exec(file.as_raw_desc().0) }?;
         Ok(Mmap { inner: self.start(map, &file, Backing::SharedFile, Access::ExecShared) })
     }
 
@@ -202,7 +201,7 @@ impl MmapOptions {
     /// See [`Mmap`].
     pub unsafe fn map_mut<T: MmapAsRawDesc>(&self, file: T) -> io::Result<MmapMut> {
         // SAFETY: the same contract, passed on to the caller.
-        let map = unsafe { self.plain.map_mut(Lent(&file)) }?;
+        let map = unsafe { self.plain.map_mut(file.as_raw_desc().0) }?;
         Ok(MmapMut { inner: self.start(map, &file, Backing::SharedFile, Access::Other) })
     }
 
@@ -215,7 +214,7 @@ impl MmapOptions {
     /// See [`Mmap`].
     pub unsafe fn map_copy<T: MmapAsRawDesc>(&self, file: T) -> io::Result<MmapMut> {
         // SAFETY: the same contract, passed on to the caller.
-        let map = unsafe { self.plain.map_copy(Lent(&file)) }?;
+        let map = unsafe { self.plain.map_copy(file.as_raw_desc().0) }?;
         Ok(MmapMut { inner: self.start(map, &file, Backing::PrivateFile, Access::Other) })
     }
 
@@ -228,7 +227,7 @@ impl MmapOptions {
     /// See [`Mmap`].
     pub unsafe fn map_copy_read_only<T: MmapAsRawDesc>(&self, file: T) -> io::Result<Mmap> {
         // SAFETY: the same contract, passed on to the caller.
-        let map = unsafe { self.plain.map_copy_read_only(Lent(&file)) }?;
+        let map = unsafe { self.plain.map_copy_read_only(file.as_raw_desc().0) }?;
         Ok(Mmap { inner: self.start(map, &file, Backing::PrivateFile, Access::ReadPrivate) })
     }
 
@@ -242,7 +241,7 @@ impl MmapOptions {
     /// Source: memfd_create(2), FS_IOC_MEASURE_VERITY in the kernel's
     /// Documentation/filesystems/fsverity.rst.
     pub fn map_if_safe<T: MmapAsRawDesc>(&self, file: T) -> Result<Mmap, MapIfSafeError> {
-        let map = self.plain.map_if_safe(Lent(&file))?;
+        let map = self.plain.map_if_safe(file.as_raw_desc().0)?;
         Ok(Mmap { inner: self.start(map, &file, Backing::SharedFile, Access::ReadShared) })
     }
 
@@ -262,7 +261,7 @@ impl MmapOptions {
     /// # Errors
     /// As [`map_mut`](MmapOptions::map_mut).
     pub fn map_raw<T: MmapAsRawDesc>(&self, file: T) -> io::Result<MmapRaw> {
-        let map = self.plain.map_raw(Lent(&file))?;
+        let map = self.plain.map_raw(file.as_raw_desc().0)?;
         Ok(MmapRaw { inner: self.start(map, &file, Backing::SharedFile, Access::Other) })
     }
 
@@ -273,7 +272,7 @@ impl MmapOptions {
     /// # Errors
     /// As [`map`](MmapOptions::map).
     pub fn map_raw_read_only<T: MmapAsRawDesc>(&self, file: T) -> io::Result<MmapRaw> {
-        let map = self.plain.map_raw_read_only(Lent(&file))?;
+        let map = self.plain.map_raw_read_only(file.as_raw_desc().0)?;
         Ok(MmapRaw { inner: self.start(map, &file, Backing::SharedFile, Access::ReadShared) })
     }
 
@@ -285,15 +284,6 @@ impl MmapOptions {
         access: Access,
     ) -> Mapping<M> {
         let origin = Origin { backing, file_offset: self.file_offset, ahead: self.ahead.clone() };
-        Mapping::start(map, raw_fd_of(file), access, origin)
-    }
-}
-
-/// Lends a file to memmap2, which takes it by value: it must still be open when following starts.
-struct Lent<'a, T>(&'a T);
-
-impl<T: MmapAsRawDesc> MmapAsRawDesc for Lent<'_, T> {
-    fn as_raw_desc(&self) -> MmapRawDescriptor {
-        self.0.as_raw_desc()
+        Mapping::start(map, Some(file.as_raw_desc().0), access, origin)
     }
 }

@@ -4,10 +4,10 @@ use std::ops::{Range, RangeBounds};
 
 #[cfg(target_os = "linux")]
 use memmap2::RemapOptions;
-use memmap2::{Advice, MmapAsRawDesc, UncheckedAdvice};
+use memmap2::{Advice, UncheckedAdvice};
 
 use super::range::{clip, clip_many};
-use super::{Mapping, Mmap, MmapMut, MmapOptions};
+use super::{Mapping, Mmap, MmapAsRawDesc, MmapMut, MmapOptions};
 use crate::{Prefetch, Residency, Stats};
 
 /// A mapping that is only a pointer and a length: no slice is ever made of it.

@@ -4,10 +4,10 @@ use std::ops::{Deref, Range, RangeBounds};
 
 #[cfg(target_os = "linux")]
 use memmap2::RemapOptions;
-use memmap2::{Advice, MapIfSafeError, MmapAsRawDesc, UncheckedAdvice};
+use memmap2::{Advice, MapIfSafeError, UncheckedAdvice};
 
 use super::range::{clip, clip_many};
-use super::{Mapping, MmapMut, MmapOptions};
+use super::{Mapping, MmapAsRawDesc, MmapMut, MmapOptions};
 use crate::runtime::Access;
 use crate::{Prefetch, Residency, Stats};
 

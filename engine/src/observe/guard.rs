@@ -52,9 +52,9 @@ impl Guard {
     fn keep_closed(&mut self, trigger: Option<PageIndex>) -> Option<usize> {
         let trigger = trigger?;
         let window = (trigger.0 / self.granule.0) as usize;
-        let is_near = self.armed.is_some_and(|armed| {
-            armed <= trigger && trigger < armed.plus(self.trigger_apart)
-        });
+        let is_near = self
+            .armed
+            .is_some_and(|armed| armed <= trigger && trigger < armed.plus(self.trigger_apart));
         if is_near || self.slot.is_open(window) {
             return None;
         }

@@ -5,7 +5,7 @@
 /// just those microseconds.
 const FALSE_IN_A_ROW: u32 = 2;
 /// Windows left alone at first and at most, before one is tried again.
-const PAUSE_WINDOWS_FIRST: u32 = 64;
+const PAUSE_WINDOWS_FIRST: u32 = 8;
 const PAUSE_WINDOWS_MAX: u32 = 4096;
 
 /// Whether windows are mapped at the moment, or left to the reader's own large faults.
@@ -61,9 +61,9 @@ mod tests {
         still.false_marker();
         assert!(!still.is_on(), "one may be chance");
         still.false_marker();
-        assert_eq!((0..1000).take_while(|_| still.skip_window()).count(), 64);
+        assert_eq!((0..1000).take_while(|_| still.skip_window()).count(), 8);
         still.false_marker();
-        assert_eq!((0..1000).take_while(|_| still.skip_window()).count(), 128);
+        assert_eq!((0..1000).take_while(|_| still.skip_window()).count(), 16);
         still.true_marker();
         still.false_marker();
         assert!(!still.is_on());

@@ -48,7 +48,11 @@ impl View {
     /// `limit` when there is none. Found by doubling steps and halving back: a handful of looks
     /// however far a reader has run. Exact while the mapped pages are one run, which is what a
     /// forward reader leaves behind.
-    pub(crate) fn frontier_after(&self, page: PageIndex, limit: PageIndex) -> io::Result<PageIndex> {
+    pub(crate) fn frontier_after(
+        &self,
+        page: PageIndex,
+        limit: PageIndex,
+    ) -> io::Result<PageIndex> {
         let mut present_to = page;
         let mut step = PageCount(1);
         while present_to < limit {

@@ -65,6 +65,15 @@ pub enum Source {
     Scan,
 }
 
+/// Which part of a plan a fetch was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fetch {
+    /// The device was started: [`Plan::read`].
+    Read,
+    /// Pages were put into the page table: [`Plan::window`].
+    Window,
+}
+
 /// How a fetch ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -101,6 +110,8 @@ pub enum Event<'a> {
     },
     /// A planned range was carried out.
     Fetched {
+        /// Which part of the plan it was.
+        what: Fetch,
         /// The range, as planned.
         range: PageRange,
         /// From the start of the call to its return.

@@ -17,6 +17,7 @@ pub struct Window {
 pub struct Plan {
     reads: Vec<PageRange>,
     windows: Vec<Window>,
+    overtaken: Vec<PageRange>,
 }
 
 impl Plan {
@@ -45,6 +46,20 @@ impl Plan {
         self.windows.push(Window { range, trigger });
     }
 
+    /// Windows of earlier plans that begin in `range` and were not carried out yet are not wanted
+    /// any more: a reader got there first.
+    pub fn overtaken(&mut self, range: PageRange) {
+        if !range.is_empty() {
+            self.overtaken.push(range);
+        }
+    }
+
+    /// Where windows of earlier plans are not wanted any more.
+    #[must_use]
+    pub fn overtaken_ranges(&self) -> &[PageRange] {
+        &self.overtaken
+    }
+
     /// The reads, in the order in which they were planned.
     #[must_use]
     pub fn reads(&self) -> &[PageRange] {
@@ -60,7 +75,7 @@ impl Plan {
     /// Whether nothing is planned.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.reads.is_empty() && self.windows.is_empty()
+        self.reads.is_empty() && self.windows.is_empty() && self.overtaken.is_empty()
     }
 
     /// How many pages the windows cover.
@@ -73,5 +88,6 @@ impl Plan {
     pub fn clear(&mut self) {
         self.reads.clear();
         self.windows.clear();
+        self.overtaken.clear();
     }
 }

@@ -1,5 +1,5 @@
-use super::{Event, Geometry, Plan, Policy};
-use crate::detect::{Runs, Seen};
+use super::{Event, Fetch, Geometry, Plan, Policy};
+use crate::detect::{RUNS_MAX, Runs, Seen};
 use crate::page::{PageCount, PageIndex, PageRange};
 
 /// The first window: 128 KiB, the kernel's usual read-ahead.
@@ -24,7 +24,7 @@ pub struct Ramp {
     geometry: Geometry,
     runs: Runs,
     /// What is planned for the run in the same slot.
-    ahead: [Ahead; crate::detect::RUNS_MAX],
+    ahead: [Ahead; RUNS_MAX],
     /// Halved under memory pressure.
     budget: PageCount,
 }
@@ -32,8 +32,13 @@ pub struct Ramp {
 #[derive(Clone, Copy, Debug, Default)]
 struct Ahead {
     window: PageCount,
+    /// Up to where windows and reads are planned.
     mapped: PageIndex,
     read: PageIndex,
+    /// Up to where windows were carried out.
+    done: PageIndex,
+    /// Where the first window lies that the reader has not been at: it is overtaken no sooner.
+    met_at: PageIndex,
 }
 
 impl Ramp {
@@ -53,7 +58,8 @@ impl Ramp {
             Seen::Started(slot) => {
                 let window = self.geometry.pages_of(WINDOW_BYTES_FIRST);
                 let next = pages.end;
-                self.ahead[slot] = Ahead { window, mapped: next, read: next };
+                self.ahead[slot] =
+                    Ahead { window, mapped: next, read: next, done: next, met_at: next };
                 if pages.start == PageIndex(0) {
                     self.plan_ahead(slot, plan);
                 }
@@ -71,28 +77,45 @@ impl Ramp {
         }
     }
 
-    /// Plans from what is planned already up to the distance; a reader that has overtaken it is
-    /// left one window of lead, since it is faster than a window can be fetched under its feet.
+    /// A window was carried out: remembered for the run that it was planned for.
+    fn carried_out(&mut self, range: PageRange) {
+        for (slot, ahead) in self.ahead.iter_mut().enumerate() {
+            let run = self.runs.run(slot);
+            if run.start <= range.start && range.end <= ahead.mapped && ahead.done < range.end {
+                ahead.done = range.end;
+            }
+        }
+    }
+
+    /// Plans from what is planned already up to the distance. A reader that has reached the end of
+    /// what was carried out is faster than a window can be mapped under its feet: it is left a
+    /// window to itself, and met behind it.
     fn plan_ahead(&mut self, slot: usize, plan: &mut Plan) {
         let next = self.runs.run(slot).next;
         let room = PageCount(self.budget.0.saturating_sub(self.runs.ahead_of_others(slot).0));
         let end = PageIndex(self.geometry.pages.0);
-        let Ahead { window, mapped, read } = self.ahead[slot];
+        let Ahead { window, mapped, read, done, met_at } = self.ahead[slot];
         let far = |windows: u64| {
             let far = next.plus(PageCount(window.0 * windows).min(room));
             if far >= end { end } else { whole_windows(next, far, window) }
         };
-        let lead = if mapped < next { next.plus(window) } else { mapped };
+        let is_overtaken = done.max(met_at) <= next && self.runs.run(slot).advances > 0;
+        let lead = if is_overtaken { next.plus(window) } else { next };
+        plan.overtaken(PageRange::new(next, lead));
+        let map_from = mapped.max(lead);
         let (read_to, map_to) = (far(WINDOWS_READ_AHEAD), far(WINDOWS_AHEAD));
         for piece in PageRange::new(read.max(next), read_to).pieces(window) {
             plan.read(piece);
         }
-        for piece in PageRange::new(lead, map_to).pieces(window) {
+        for piece in PageRange::new(map_from, map_to).pieces(window) {
             plan.window(piece, Some(piece.start));
         }
         let ahead = &mut self.ahead[slot];
         ahead.read = read.max(read_to);
-        ahead.mapped = lead.max(map_to).min(end);
+        if is_overtaken {
+            ahead.met_at = lead;
+        }
+        ahead.mapped = map_from.max(map_to).min(end);
         self.runs.reached(slot, ahead.read.max(ahead.mapped));
     }
 }
@@ -115,11 +138,14 @@ impl Policy for Ramp {
                 self.touched(PageRange::at(page, PageCount(1)), plan);
             }
             Event::Touched { pages, .. } => {
-                for &range in pages {
+                // More places at once than readers we can tell apart: nobody runs there.
+                let is_scattered = pages.len() > RUNS_MAX;
+                for &range in pages.iter().filter(|_| !is_scattered) {
                     self.touched(range, plan);
                 }
             }
             Event::Pressure => self.budget = PageCount(self.budget.0 / 2),
+            Event::Fetched { what: Fetch::Window, range, .. } => self.carried_out(range),
             Event::Fetched { .. } | Event::Evicted { .. } => {}
         }
     }
@@ -143,6 +169,15 @@ mod tests {
         plan
     }
 
+    /// Carries the windows out.
+    fn fetch(ramp: &mut Ramp, plan: Plan) {
+        for window in plan.windows() {
+            let (range, took, outcome) = (window.range, Nanos(0), crate::policy::Outcome::Done);
+            let fetched = Event::Fetched { what: Fetch::Window, range, took, outcome };
+            ramp.on(&fetched, &mut Plan::new());
+        }
+    }
+
     fn windows(plan: &Plan) -> Vec<(u64, u64)> {
         plan.windows().iter().map(|w| (w.range.start.0, w.range.end.0)).collect()
     }
@@ -160,11 +195,13 @@ mod tests {
         let mut ramp = ramp();
         let mut mapped = 1;
         for page in [0, 32, 128, 256, 512, 1024, 2048, 3072] {
-            for (start, end) in windows(&touch(&mut ramp, page)) {
+            let plan = touch(&mut ramp, page);
+            for (start, end) in windows(&plan) {
                 assert_eq!(start, mapped, "windows follow each other without gap or overlap");
                 assert!(end - start <= 512);
                 mapped = end;
             }
+            fetch(&mut ramp, plan);
         }
         assert_eq!(mapped, 3072 + 4 * 512);
     }
@@ -178,11 +215,24 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_overtook_the_windows_gets_a_lead() {
+    fn a_reader_that_overtook_the_windows_is_met_a_window_further_on() {
+        let mut ramp = ramp();
+        let plan = touch(&mut ramp, 0);
+        fetch(&mut ramp, plan);
+        let plan = touch(&mut ramp, 140);
+        let skipped = PageRange::new(PageIndex(141), PageIndex(141 + 64));
+        assert_eq!(plan.overtaken_ranges(), [skipped]);
+        assert_eq!(plan.windows()[0].range.start, skipped.end);
+    }
+
+    #[test]
+    fn windows_that_are_planned_but_not_carried_out_do_not_count_as_ahead() {
         let mut ramp = ramp();
         touch(&mut ramp, 0);
-        let plan = touch(&mut ramp, 140);
-        assert_eq!(plan.windows()[0].range.start, PageIndex(141 + 64));
+        let skipped = |plan: Plan| plan.overtaken_ranges().len();
+        assert_eq!(skipped(touch(&mut ramp, 16)), 1, "nothing is mapped yet");
+        assert_eq!(skipped(touch(&mut ramp, 32)), 0, "the window behind the skipped one may do");
+        assert_eq!(skipped(touch(&mut ramp, 17 + 64)), 1, "it did not");
     }
 
     #[test]

@@ -63,8 +63,7 @@ impl Follow {
         let is_followed = region.access != Access::Other
             && region.len as u64 >= FOLLOWED_LEN_MIN.0
             && sys::has_populate();
-        let facts =
-            file.filter(|_| is_followed).and_then(|file| sys::file_facts(file).ok());
+        let facts = file.filter(|_| is_followed).and_then(|file| sys::file_facts(file).ok());
         let tie = Tie { region, ahead: ahead.clone(), facts, shared: OnceLock::new() };
         if is_followed {
             let shared = tie.share(Conduct::Follow, file);

@@ -75,11 +75,7 @@ impl Pool {
         static POOL: OnceLock<Pool> = OnceLock::new();
         POOL.get_or_init(|| {
             sys::fork_guard_init();
-            Pool {
-                state: Mutex::new(State::default()),
-                bell: Bell::new(),
-                standby: Condvar::new(),
-            }
+            Pool { state: Mutex::new(State::default()), bell: Bell::new(), standby: Condvar::new() }
         })
     }
 
@@ -180,15 +176,9 @@ impl Pool {
             state.hear_trips(now);
             let due = state.next_due();
             if due.is_some_and(|due| due <= now) {
-                match state.queue.pop() {
-                    Some(Reverse(entry)) if entry.due <= now => {
-                        if entry.is_valid() {
-                            state.wakes_at = Nanos(0);
-                            return (entry, state);
-                        }
-                    }
-                    Some(later) => state.queue.push(later),
-                    None => {}
+                if let Some(entry) = state.pop_due(now) {
+                    state.wakes_at = Nanos(0);
+                    return (entry, state);
                 }
                 continue;
             }
@@ -271,6 +261,14 @@ impl State {
         let queued = self.queue.peek().map(|entry| entry.0.due);
         let tick = (!self.dormant.is_empty()).then_some(self.tick_at);
         queued.into_iter().chain(tick).min()
+    }
+
+    /// Takes what is due from the queue: one entry, if it is valid still.
+    fn pop_due(&mut self, now: Nanos) -> Option<Entry> {
+        if self.queue.peek()?.0.due > now {
+            return None;
+        }
+        self.queue.pop().map(|entry| entry.0).filter(Entry::is_valid)
     }
 
     /// Puts a stepped mapping back. One that was scheduled anew meanwhile, while its task was

@@ -59,7 +59,8 @@ impl Prefetch {
     pub(crate) fn finish(&self, state: PrefetchState) {
         let pending = PrefetchState::Pending as u8;
         let to = state as u8;
-        let _ = self.shared.state.compare_exchange(pending, to, Ordering::AcqRel, Ordering::Acquire);
+        let _ =
+            self.shared.state.compare_exchange(pending, to, Ordering::AcqRel, Ordering::Acquire);
     }
 
     pub(crate) fn add_bytes(&self, bytes: u64) {

@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, PoisonError};
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use super::clock;
 use super::explicit::Explicit;
@@ -13,7 +13,7 @@ use crate::fetch::{Fetch, Madvise, Read, Remap, samples_are_cached};
 use crate::observe::{Guard, Marker, Observer, Touches, View};
 use crate::options::Fetcher;
 use crate::page::{ByteLen, Nanos, PageCount, PageRange};
-use crate::policy::{Event, Geometry, Outcome, Plan, Policy, Source, Window};
+use crate::policy::{self, Event, Geometry, Outcome, Plan, Policy, Source, Window};
 use crate::stats::Counters;
 use crate::sys;
 
@@ -75,15 +75,16 @@ impl Task {
         let begun = clock::now();
         let explicit_left = self.explicit.step(shared, before_fetch);
         let next = match &mut self.state {
-            State::Ready(kit) if shared.is_followed() => match kit.step(shared, begun, before_fetch)
-            {
-                Ok(next) => next,
-                Err(error) => {
-                    tracing::warn!(%error, "mmap-ahead: cannot look at the page table; it is off");
-                    self.state = State::Off;
-                    Next::Dormant
+            State::Ready(kit) if shared.is_followed() => {
+                match kit.step(shared, begun, before_fetch) {
+                    Ok(next) => next,
+                    Err(error) => {
+                        tracing::warn!(%error, "mmap-ahead: cannot look at the page table; it is off");
+                        self.state = State::Off;
+                        Next::Dormant
+                    }
                 }
-            },
+            }
             _ => Next::Dormant,
         };
         if explicit_left { Next::At(begun) } else { next }
@@ -201,6 +202,12 @@ impl Kit {
     /// Queues the plan, cut to the mapping and to the budget: reads first, so that the disk works
     /// while the page table is built.
     fn queue_plan(&mut self) {
+        for &overtaken in self.plan.overtaken_ranges() {
+            self.pending.retain(|work| match work {
+                Work::Map(window) => !overtaken.contains(window.range.start),
+                Work::Read(_) => true,
+            });
+        }
         let whole = self.view.pages();
         let mut reads = Allowance { whole, room: self.budget };
         let mut windows = Allowance { whole, room: self.budget };
@@ -218,12 +225,12 @@ impl Kit {
     fn carry_out(&mut self, work: Work, shared: &Shared) {
         let begun = clock::now();
         let counters = &shared.counters;
-        let (range, result) = match work {
-            Work::Read(range) => (range, self.read(range, counters)),
+        let (what, range, result) = match work {
+            Work::Read(range) => (policy::Fetch::Read, range, self.read(range, counters)),
             Work::Map(window) => {
                 let fetch = &mut *self.fetch;
                 let mapped = self.observer.map_window(&self.view, window, fetch, counters);
-                (window.range, mapped)
+                (policy::Fetch::Window, window.range, mapped)
             }
         };
         let outcome = match result {
@@ -236,7 +243,7 @@ impl Kit {
         };
         let took = clock::now().since(begun);
         self.plan.clear();
-        self.policy.on(&Event::Fetched { range, took, outcome }, &mut self.plan);
+        self.policy.on(&Event::Fetched { what, range, took, outcome }, &mut self.plan);
         self.queue_plan();
     }
 

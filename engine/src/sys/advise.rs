@@ -119,9 +119,8 @@ fn is_refusal(error: &io::Error) -> bool {
 fn process_madvise(batch: &[libc::iovec], advice: libc::c_int) -> io::Result<u64> {
     let own = own_pidfd()?;
     // SAFETY: `batch` is a valid array of ranges; the advice changes no contents (see the module).
-    let result = unsafe {
-        libc::syscall(SYS_PROCESS_MADVISE, own, batch.as_ptr(), batch.len(), advice, 0)
-    };
+    let result =
+        unsafe { libc::syscall(SYS_PROCESS_MADVISE, own, batch.as_ptr(), batch.len(), advice, 0) };
     check(result)
 }
 
@@ -130,7 +129,8 @@ fn own_pidfd() -> io::Result<libc::c_int> {
     static OWN: OnceLock<Result<libc::c_int, i32>> = OnceLock::new();
     let opened = OWN.get_or_init(|| {
         // SAFETY: plain call; the descriptor it makes stays open for the life of the process.
-        let fd = unsafe { libc::syscall(SYS_PIDFD_OPEN, libc::c_long::from(std::process::id()), 0) };
+        let fd =
+            unsafe { libc::syscall(SYS_PIDFD_OPEN, libc::c_long::from(std::process::id()), 0) };
         check(fd).map(|fd| fd as libc::c_int).map_err(|e| e.raw_os_error().unwrap_or(libc::ENOSYS))
     });
     opened.map_err(io::Error::from_raw_os_error)

@@ -7,7 +7,6 @@ mod advise;
 mod around;
 mod bell;
 mod cache;
-mod descriptor;
 mod file;
 #[cfg(feature = "lab")]
 mod lab;
@@ -23,20 +22,19 @@ pub(crate) mod trip;
 mod usage;
 mod wipe;
 
-pub(crate) use bell::Bell;
 pub(crate) use advise::{has_populate, populate, populate_around, will_need};
 pub(crate) use around::fault_around;
+pub(crate) use bell::Bell;
 pub use cache::CacheView;
 pub(crate) use cache::cache_view;
-pub(crate) use descriptor::raw_fd_of;
+pub(crate) use file::{FileFacts, file_facts, keep};
 #[cfg(feature = "lab")]
 pub(crate) use lab::{lab_map, lab_map_peer};
-pub(crate) use file::{FileFacts, file_facts, keep};
 pub(crate) use mincore::{all_cached, first_page_is_cached};
 pub(crate) use pagemap::Pagemap;
-pub(crate) use read::{Now, read_ahead, read_now};
 #[cfg(feature = "lab")]
 pub use probe::{Tried, tried};
+pub(crate) use read::{Now, read_ahead, read_now};
 pub(crate) use remap::remap_populated;
 pub(crate) use span::Span;
 pub(crate) use thread::{block_all_signals, sleep_precisely};

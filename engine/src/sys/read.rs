@@ -25,20 +25,9 @@ pub(crate) fn read_now(file: &File, buf: &mut [u8], offset: u64) -> io::Result<N
     let Ok(offset) = libc::off64_t::try_from(offset) else {
         return Ok(Now::Unknown);
     };
-    let part = libc::iovec {
-        iov_base: buf.as_mut_ptr().cast(),
-        iov_len: buf.len(),
-    };
+    let part = libc::iovec { iov_base: buf.as_mut_ptr().cast(), iov_len: buf.len() };
     // SAFETY: `part` describes `buf`, which is writable and lives until the call returns.
-    let result = unsafe {
-        preadv2(
-            file.as_raw_fd(),
-            &raw const part,
-            1,
-            offset,
-            libc::RWF_NOWAIT,
-        )
-    };
+    let result = unsafe { preadv2(file.as_raw_fd(), &raw const part, 1, offset, libc::RWF_NOWAIT) };
     if let Ok(len) = usize::try_from(result) {
         return Ok(Now::Read(len));
     }
@@ -66,11 +55,7 @@ pub(crate) fn read_ahead(file: &File, offset: u64, len: u64) -> io::Result<()> {
     // SAFETY: it takes no pointers; a descriptor that cannot be read ahead is refused.
     let errno =
         unsafe { libc::posix_fadvise64(file.as_raw_fd(), offset, len, libc::POSIX_FADV_WILLNEED) };
-    if errno == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::from_raw_os_error(errno))
-    }
+    if errno == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(errno)) }
 }
 
 // musl's off_t has 64 bits everywhere, glibc's has not.
