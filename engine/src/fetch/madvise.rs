@@ -1,6 +1,7 @@
 use std::io;
 
 use super::{Fetch, Read, device};
+use crate::residency::Residency;
 use crate::sys::{self, FileFacts, Span};
 
 /// Bytes between two pages that are asked about before the device is started on a span: a question
@@ -22,12 +23,6 @@ impl Madvise {
         Madvise { facts, around, cut: None }
     }
 
-    /// Whether all sampled pages are in the cache; no when the kernel does not tell.
-    fn is_resident(&self, span: Span) -> bool {
-        self.facts.is_some_and(|facts| facts.is_cache_visible)
-            && samples_are_cached(span, span.len.div_ceil(SAMPLE_BYTES))
-    }
-
     fn cut(&mut self) -> usize {
         let device = self.facts.map_or((0, 0), |facts| facts.device);
         *self.cut.get_or_insert_with(|| device::willneed_cut(device))
@@ -36,7 +31,7 @@ impl Madvise {
 
 impl Fetch for Madvise {
     fn read(&mut self, span: Span) -> io::Result<Read> {
-        if self.is_resident(span) {
+        if self.residency(span) == Residency::Resident {
             return Ok(Read::Resident);
         }
         sys::will_need(span.pieces(self.cut()))?;
@@ -46,14 +41,26 @@ impl Fetch for Madvise {
     fn map(&mut self, span: Span) -> io::Result<()> {
         sys::populate_around(span, self.around)
     }
+
+    fn residency(&self, span: Span) -> Residency {
+        let samples = span.len.div_ceil(SAMPLE_BYTES);
+        match self.facts {
+            Some(facts) if facts.is_cache_visible => {
+                let is_cached = samples_are_cached(span, samples);
+                if is_cached { Residency::Resident } else { Residency::Absent }
+            }
+            _ => Residency::Unknown,
+        }
+    }
 }
 
 /// Whether `count` pages spread over `span` are all cached.
 pub(crate) fn samples_are_cached(span: Span, count: usize) -> bool {
     let step = (span.len / count).max(1);
     span.pieces(step).all(|piece| {
+        // Pages arrive in ascending order: the last one of a piece says most.
         let page = sys::page_size().bytes() as usize;
-        let at = Span { addr: piece.addr / page * page, len: 1 };
+        let at = Span { addr: (piece.addr + piece.len - 1) / page * page, len: 1 };
         sys::first_page_is_cached(at).unwrap_or(false)
     })
 }

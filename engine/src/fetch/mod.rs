@@ -10,6 +10,7 @@ pub(crate) use remap::Remap;
 
 use std::io;
 
+use crate::residency::Residency;
 use crate::sys::Span;
 
 /// What starting the device on a range found.
@@ -28,4 +29,7 @@ pub(crate) trait Fetch: Send {
 
     /// Has `span` in the page table when it returns.
     fn map(&mut self, span: Span) -> io::Result<()>;
+
+    /// Whether `span` seems to be in the page cache, judged by a few of its pages.
+    fn residency(&self, span: Span) -> Residency;
 }

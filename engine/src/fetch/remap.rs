@@ -2,6 +2,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use super::{Fetch, Madvise, Read};
+use crate::residency::Residency;
 use crate::sys::{self, Span};
 
 /// Builds the page table with MAP_FIXED | MAP_POPULATE over the window; starts the disk as
@@ -25,6 +26,10 @@ impl Remap {
 impl Fetch for Remap {
     fn read(&mut self, span: Span) -> io::Result<Read> {
         self.madvise.read(span)
+    }
+
+    fn residency(&self, span: Span) -> Residency {
+        self.madvise.residency(span)
     }
 
     /// A refusal (the limit on areas, most likely) leaves the mapping as it was; from then on

@@ -15,12 +15,14 @@
 use std::io;
 
 use super::blocks::{Blocks, Known};
+use super::huge::{Done, Huge};
 use super::still::Still;
 use super::sweep::Sweep;
 use super::{Observer, Touches, View};
 use crate::fetch::Fetch;
 use crate::page::{Nanos, PageIndex, PageRange};
 use crate::policy::{Source, Window};
+use crate::residency::Residency;
 use crate::stats::Counters;
 
 /// Markers and edges watched at once; the oldest are forgotten first. A look costs one scan each.
@@ -46,6 +48,7 @@ pub(crate) struct Marker {
     known: Blocks,
     sweep: Sweep,
     still: Still,
+    huge: Huge,
 }
 
 impl Marker {
@@ -57,6 +60,7 @@ impl Marker {
             known: Blocks::new(view.block_len(), view.lead()),
             sweep: Sweep::default(),
             still: Still::default(),
+            huge: Huge::default(),
         }
     }
 
@@ -241,14 +245,33 @@ impl Observer for Marker {
         fetch: &mut dyn Fetch,
         counters: &Counters,
     ) -> io::Result<()> {
-        if self.still.skip_window() {
-            let block = window.trigger.map(|page| view.block_of(page)).unwrap_or_default();
-            self.arm(view, block, counters)?;
-        } else {
-            self.map_around(view, window, fetch, counters)?;
-            Counters::add(&counters.windows, 1);
+        let is_cold = || fetch.residency(view.span_of(window.range)) != Residency::Resident;
+        match self.huge.map(view, window.range, is_cold)? {
+            Done::Mapped => {
+                self.known.assign(window.range, Known::Yes);
+                Counters::add(&counters.pages_mapped, window.range.count().0);
+                Counters::add(&counters.pages_read_ahead, 2 * window.range.count().0);
+                Counters::add(&counters.windows, 1);
+            }
+            Done::Left => self.arm(view, view.block_of(window.range.start), counters)?,
+            Done::Nothing if self.still.skip_window() => {
+                let block = window.trigger.map(|page| view.block_of(page)).unwrap_or_default();
+                self.arm(view, block, counters)?;
+            }
+            Done::Nothing => {
+                self.map_around(view, window, fetch, counters)?;
+                Counters::add(&counters.windows, 1);
+            }
         }
         self.move_edge(view, window.range)
+    }
+
+    fn read_ahead(&mut self, view: &View, range: PageRange, was_absent: bool) {
+        self.huge.read_ahead(view, range, was_absent);
+    }
+
+    fn reads_itself(&self) -> bool {
+        self.huge.is_on()
     }
 
     fn is_still(&self) -> bool {

@@ -2,6 +2,7 @@
 
 mod blocks;
 mod guard;
+mod huge;
 mod marker;
 mod still;
 mod sweep;
@@ -57,6 +58,14 @@ pub(crate) trait Observer: Send {
         fetch: &mut dyn Fetch,
         counters: &Counters,
     ) -> io::Result<()>;
+
+    /// A read far ahead of the reader found the pages absent, or already there.
+    fn read_ahead(&mut self, _view: &View, _range: PageRange, _was_absent: bool) {}
+
+    /// Whether windows are read when they are mapped, so that reads ahead of them are not wanted.
+    fn reads_itself(&self) -> bool {
+        false
+    }
 
     /// Whether windows are left to the reader for now, because mapping them wins nothing.
     fn is_still(&self) -> bool;

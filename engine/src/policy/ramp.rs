@@ -8,7 +8,7 @@ const WINDOW_BYTES_FIRST: u64 = 128 << 10;
 const WINDOW_BYTES_MAX: u64 = 2 << 20;
 /// Windows kept mapped ahead of the reader. Measured with `marker` (probe): 8 MiB in windows of
 /// 2 MiB is as good as 32 MiB on tmpfs, and better on a cold disk.
-const WINDOWS_AHEAD: u64 = 4;
+const WINDOWS_AHEAD: u64 = 16;
 /// Windows that the disk is started on ahead of the reader: 32 MiB, within the budget. Measured:
 /// 16 MiB already reaches the disk's 2.3 GB/s; twice that rides out its pauses.
 const WINDOWS_READ_AHEAD: u64 = 16;

@@ -14,6 +14,7 @@ use crate::observe::{Guard, Marker, Observer, Touches, View};
 use crate::options::Fetcher;
 use crate::page::{ByteLen, Nanos, PageCount, PageRange};
 use crate::policy::{self, Event, Geometry, Outcome, Plan, Policy, Source, Window};
+use crate::residency::Residency;
 use crate::stats::Counters;
 use crate::sys;
 
@@ -22,6 +23,11 @@ const STEP_NANOS_MAX: u64 = 1_000_000;
 /// Bytes between two pages that are asked about when everything ahead seems to be in memory.
 const CALM_SAMPLE_BYTES: usize = 2 << 20;
 const CALM_SAMPLES_MAX: usize = 128;
+/// While a window waits for the disk, the disk is looked at this often, and no longer than this.
+const DISK_LOOK_NANOS: u64 = 150_000;
+const DISK_WAIT_NANOS_MAX: u64 = 20_000_000;
+/// Reads from this size on are left to windows that read themselves.
+const WINDOW_BYTES: u64 = 2 << 20;
 
 /// The state of one mapping, used by one worker at a time.
 #[derive(Debug, Default)]
@@ -54,6 +60,10 @@ struct Kit {
     /// Reads of this step that found the pages in memory, and those that did not.
     resident: u32,
     started: u32,
+    /// Whether the last read had to start the disk.
+    is_cold: bool,
+    /// Since when the next window waits for the disk.
+    waits_since: Option<Nanos>,
 }
 
 /// A piece of a plan.
@@ -99,7 +109,7 @@ impl Kit {
         let pagemap = super::pagemap()?;
         let around = sys::fault_around(pagemap);
         let page_size = sys::page_size();
-        let view = View { span: shared.span, page_size, around, pagemap };
+        let view = View { span: shared.span, offset: shared.offset, page_size, around, pagemap };
         let len = ByteLen(shared.span.len as u64);
         let mut geometry = Geometry::new(page_size, len, shared.ahead.budget);
         geometry.fault_around = view.block_len();
@@ -123,6 +133,8 @@ impl Kit {
             budget: geometry.budget,
             resident: 0,
             started: 0,
+            is_cold: false,
+            waits_since: None,
         })
     }
 
@@ -137,7 +149,7 @@ impl Kit {
         let mut progressed = false;
         loop {
             progressed |= self.look(shared, now)?;
-            let Some(work) = self.pending.pop_front() else { break };
+            let Some(work) = self.next_work(now) else { break };
             before_fetch();
             self.carry_out(work, shared);
             now = clock::now();
@@ -155,7 +167,36 @@ impl Kit {
             self.pace.waited();
         }
         self.rest_if_calm();
+        if self.waits_since.is_some() {
+            return Ok(Next::At(Nanos(now.0 + DISK_LOOK_NANOS)));
+        }
         Ok(self.pace.next(now))
+    }
+
+    /// The next piece of the plan. A window that the disk has not brought yet is not mapped, since
+    /// that would wait for it: reads behind it come first, and if there are none, nothing does.
+    fn next_work(&mut self, now: Nanos) -> Option<Work> {
+        let waits = match self.pending.front()? {
+            Work::Map(window) => self.waits_for_disk(window.range, now),
+            Work::Read(_) => false,
+        };
+        if !waits {
+            self.waits_since = None;
+            return self.pending.pop_front();
+        }
+        self.waits_since.get_or_insert(now);
+        let read = self.pending.iter().position(|work| matches!(work, Work::Read(_)))?;
+        self.pending.remove(read)
+    }
+
+    /// Whether the disk is still at work on `range`. Not for ever: what was never read, or is gone
+    /// again, is read when it is mapped.
+    fn waits_for_disk(&self, range: PageRange, now: Nanos) -> bool {
+        let waited = self.waits_since.map_or(Nanos(0), |since| now.since(since));
+        self.is_cold
+            && !self.observer.reads_itself()
+            && waited.0 < DISK_WAIT_NANOS_MAX
+            && self.fetch.residency(self.view.span_of(range)) == Residency::Absent
     }
 
     /// Looks, tells the policy, queues what it plans. Returns whether a reader was seen that goes
@@ -248,7 +289,14 @@ impl Kit {
     }
 
     fn read(&mut self, range: PageRange, counters: &Counters) -> io::Result<()> {
-        match self.fetch.read(self.view.span_of(range))? {
+        let whole_window = self.view.page_size.pages_for(ByteLen(WINDOW_BYTES));
+        if self.observer.reads_itself() && range.count() >= whole_window {
+            return Ok(());
+        }
+        let found = self.fetch.read(self.view.span_of(range))?;
+        self.observer.read_ahead(&self.view, range, found == Read::Started);
+        self.is_cold = found == Read::Started;
+        match found {
             Read::Resident => self.resident += 1,
             Read::Started => {
                 self.started += 1;

@@ -22,7 +22,9 @@ pub(crate) mod trip;
 mod usage;
 mod wipe;
 
-pub(crate) use advise::{has_populate, populate, populate_around, will_need};
+pub(crate) use advise::{
+    has_populate, populate, populate_around, read_huge, will_need,
+};
 pub(crate) use around::fault_around;
 pub(crate) use bell::Bell;
 pub use cache::CacheView;
