@@ -1,5 +1,6 @@
 use std::io;
 
+use super::device::ReadAhead;
 use super::{Fetch, Read, device};
 use crate::residency::Residency;
 use crate::sys::{self, FileFacts, Span};
@@ -7,6 +8,10 @@ use crate::sys::{self, FileFacts, Span};
 /// Bytes between two pages that are asked about before the device is started on a span: a question
 /// takes about 1 us. A hole between two of them is left to the kernel's own read-ahead.
 const SAMPLE_BYTES: usize = 512 << 10;
+/// From this read-ahead on, the kernel keeps a disk busy by itself, and with larger folios than a
+/// WILLNEED makes. Measured, cold ext4, 8 MiB of read-ahead: plain mmap 3.3 GB/s, the device's
+/// limit; with WILLNEED ahead of it 2.3.
+const READ_AHEAD_ENOUGH: usize = 1 << 20;
 
 /// MADV_WILLNEED to start the disk, MADV_POPULATE_READ to build the page table. Coherent with the
 /// file, needs no descriptor.
@@ -14,18 +19,18 @@ const SAMPLE_BYTES: usize = 512 << 10;
 pub(crate) struct Madvise {
     facts: Option<FileFacts>,
     around: usize,
-    cut: Option<usize>,
+    device: Option<device::ReadAhead>,
 }
 
 impl Madvise {
     /// For a file of which `facts` are known. `around` is the kernel's fault-around in bytes.
     pub(crate) fn new(facts: Option<FileFacts>, around: usize) -> Madvise {
-        Madvise { facts, around, cut: None }
+        Madvise { facts, around, device: None }
     }
 
-    fn cut(&mut self) -> usize {
+    fn device(&mut self) -> device::ReadAhead {
         let device = self.facts.map_or((0, 0), |facts| facts.device);
-        *self.cut.get_or_insert_with(|| device::willneed_cut(device))
+        *self.device.get_or_insert_with(|| device::read_ahead(device))
     }
 }
 
@@ -34,12 +39,20 @@ impl Fetch for Madvise {
         if self.residency(span) == Residency::Resident {
             return Ok(Read::Resident);
         }
-        sys::will_need(span.pieces(self.cut()))?;
+        let ReadAhead { willneed_cut, window } = self.device();
+        if window >= READ_AHEAD_ENOUGH {
+            return Ok(Read::Left);
+        }
+        sys::will_need(span.pieces(willneed_cut))?;
         Ok(Read::Started)
     }
 
     fn map(&mut self, span: Span) -> io::Result<()> {
         sys::populate_around(span, self.around)
+    }
+
+    fn leaves(&mut self, span: Span) -> bool {
+        self.device().window >= READ_AHEAD_ENOUGH && self.residency(span) == Residency::Absent
     }
 
     fn residency(&self, span: Span) -> Residency {

@@ -20,6 +20,8 @@ pub(crate) enum Read {
     Resident,
     /// The device was started on it.
     Started,
+    /// It was left to the kernel's own read-ahead.
+    Left,
 }
 
 /// A way to fetch. One for each followed mapping.
@@ -29,6 +31,10 @@ pub(crate) trait Fetch: Send {
 
     /// Has `span` in the page table when it returns.
     fn map(&mut self, span: Span) -> io::Result<()>;
+
+    /// Whether `span` is absent, and the kernel's own read-ahead will bring it as fast as can be: it
+    /// is better left alone until then.
+    fn leaves(&mut self, span: Span) -> bool;
 
     /// Whether `span` seems to be in the page cache, judged by a few of its pages.
     fn residency(&self, span: Span) -> Residency;

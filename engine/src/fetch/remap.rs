@@ -28,6 +28,10 @@ impl Fetch for Remap {
         self.madvise.read(span)
     }
 
+    fn leaves(&mut self, span: Span) -> bool {
+        self.madvise.leaves(span)
+    }
+
     fn residency(&self, span: Span) -> Residency {
         self.madvise.residency(span)
     }

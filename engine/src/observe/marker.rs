@@ -182,22 +182,32 @@ impl Marker {
         Ok(())
     }
 
-    /// Puts an edge behind `window`, past what its last folio mapped beyond it, and ends the edge
-    /// before it.
+    /// Leaves `window` to the reader: its trigger is seen all the same, since nothing but a reader
+    /// maps it.
+    fn leave(&mut self, view: &View, window: Window, counters: &Counters) -> io::Result<()> {
+        let block = window.trigger.map(|page| view.block_of(page)).unwrap_or_default();
+        self.arm(view, block, counters)?;
+        let limit = self.end_edges(view, window.range);
+        self.watch(Edge { at: window.range.end, limit });
+        Ok(())
+    }
+
+    /// Puts an edge behind `window`, past what its last folio mapped beyond it.
     fn move_edge(&mut self, view: &View, window: PageRange) -> io::Result<()> {
-        let end = view.pages().end;
-        let limit = self.known.next_known(window.end, end);
+        let limit = self.end_edges(view, window);
+        let at = view.frontier_after(window.end, limit)?;
+        self.known.assign(PageRange::new(window.end, at), Known::Yes);
+        self.watch(Edge { at, limit });
+        Ok(())
+    }
+
+    /// Ends the edges before `window` where it begins, and says how far one behind it reaches.
+    fn end_edges(&mut self, view: &View, window: PageRange) -> PageIndex {
         for edge in self.edges.iter_mut().filter(|edge| edge.at < window.end) {
             edge.limit = edge.limit.min(window.start);
         }
         self.edges.retain(|edge| edge.at < edge.limit);
-        let mut at = window.end;
-        if !self.still.is_on() {
-            at = view.frontier_after(at, limit)?;
-            self.known.assign(PageRange::new(window.end, at), Known::Yes);
-        }
-        self.watch(Edge { at, limit });
-        Ok(())
+        self.known.next_known(window.end, view.pages().end)
     }
 
     /// Watches behind the pages that a sweep found, unless they are many: then nobody runs there.
@@ -245,6 +255,9 @@ impl Observer for Marker {
         fetch: &mut dyn Fetch,
         counters: &Counters,
     ) -> io::Result<()> {
+        if fetch.leaves(view.span_of(window.range)) {
+            return self.leave(view, window, counters);
+        }
         let is_cold = || fetch.residency(view.span_of(window.range)) != Residency::Resident;
         match self.huge.map(view, window.range, is_cold)? {
             Done::Mapped => {
@@ -255,8 +268,7 @@ impl Observer for Marker {
             }
             Done::Left => self.arm(view, view.block_of(window.range.start), counters)?,
             Done::Nothing if self.still.skip_window() => {
-                let block = window.trigger.map(|page| view.block_of(page)).unwrap_or_default();
-                self.arm(view, block, counters)?;
+                return self.leave(view, window, counters);
             }
             Done::Nothing => {
                 self.map_around(view, window, fetch, counters)?;

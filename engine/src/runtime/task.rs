@@ -62,6 +62,8 @@ struct Kit {
     started: u32,
     /// Whether the last read had to start the disk.
     is_cold: bool,
+    /// Reads that were left to windows that read themselves: they may stop doing so.
+    skipped: VecDeque<PageRange>,
     /// Since when the next window waits for the disk.
     waits_since: Option<Nanos>,
 }
@@ -134,6 +136,7 @@ impl Kit {
             resident: 0,
             started: 0,
             is_cold: false,
+            skipped: VecDeque::new(),
             waits_since: None,
         })
     }
@@ -149,6 +152,7 @@ impl Kit {
         let mut progressed = false;
         loop {
             progressed |= self.look(shared, now)?;
+            self.take_up_skipped();
             let Some(work) = self.next_work(now) else { break };
             before_fetch();
             self.carry_out(work, shared);
@@ -171,6 +175,19 @@ impl Kit {
             return Ok(Next::At(Nanos(now.0 + DISK_LOOK_NANOS)));
         }
         Ok(self.pace.next(now))
+    }
+
+    /// Reads that were skipped and are wanted after all, or are behind the reader by now.
+    fn take_up_skipped(&mut self) {
+        let reader = self.pace.reader();
+        while self.skipped.front().is_some_and(|range| range.end <= reader) {
+            self.skipped.pop_front();
+        }
+        if !self.observer.reads_itself() {
+            while let Some(range) = self.skipped.pop_back() {
+                self.pending.push_front(Work::Read(range));
+            }
+        }
     }
 
     /// The next piece of the plan. A window that the disk has not brought yet is not mapped, since
@@ -291,12 +308,14 @@ impl Kit {
     fn read(&mut self, range: PageRange, counters: &Counters) -> io::Result<()> {
         let whole_window = self.view.page_size.pages_for(ByteLen(WINDOW_BYTES));
         if self.observer.reads_itself() && range.count() >= whole_window {
+            self.skipped.push_back(range);
             return Ok(());
         }
         let found = self.fetch.read(self.view.span_of(range))?;
         self.observer.read_ahead(&self.view, range, found == Read::Started);
         self.is_cold = found == Read::Started;
         match found {
+            Read::Left => {}
             Read::Resident => self.resident += 1,
             Read::Started => {
                 self.started += 1;

@@ -23,7 +23,7 @@ mod usage;
 mod wipe;
 
 pub(crate) use advise::{
-    has_populate, populate, populate_around, read_huge, will_need,
+    forbid_huge, has_populate, populate, populate_around, read_huge, sample_pages, will_need,
 };
 pub(crate) use around::fault_around;
 pub(crate) use bell::Bell;
