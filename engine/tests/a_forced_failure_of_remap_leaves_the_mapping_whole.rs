@@ -14,7 +14,7 @@ use common::stuck::PATIENCE;
 use common::{MIB, Numbered, Place, becomes, in_child, page, role, skip};
 use mmap_ahead::{Advice, Fetcher, Mmap, MmapOptions, PrefetchState};
 
-const FILE_LEN: usize = 16 * MIB;
+const FILE_LEN: usize = 96 * MIB;
 
 fn options() -> MmapOptions {
     let mut options = MmapOptions::new();
@@ -165,13 +165,11 @@ fn keeps(flag: &str, change: impl FnOnce(&Mmap)) {
 }
 
 #[test]
-#[ignore = "found a bug: Remap goes on after advice"]
 fn advice_given_to_a_mapping_stays() {
     keeps("sr", |map| map.advise(Advice::Sequential).unwrap());
 }
 
 #[test]
-#[ignore = "found a bug: Remap goes on after advice"]
 fn dont_fork_stays() {
     keeps("dc", |map| map.advise(Advice::DontFork).unwrap());
 }

@@ -84,10 +84,6 @@ fn idle_for(wall: Duration, mode: Mode, count: usize) {
 }
 
 #[test]
-#[cfg_attr(
-    not(debug_assertions),
-    ignore = "found a bug: Pool::tick walks all dormant mappings every 10 ms, 0.6 to 0.8%"
-)]
 fn a_thousand_for_three_seconds() {
     if role().is_none() {
         return in_child("idle");

@@ -93,13 +93,11 @@ fn done_means_present_on_a_disk() {
 }
 
 #[test]
-#[ignore = "found a bug: MADV_POPULATE_READ is refused on closed windows"]
 fn done_means_present_in_guard_mode() {
     done_makes_present(Place::Tmpfs, Mode::Guard);
 }
 
 #[test]
-#[ignore = "found a bug: the sweep takes explicitly prefetched pages for a reader"]
 fn a_prefetch_is_not_a_reader() {
     let Some(file) = Place::Tmpfs.numbered(64 * MIB) else { skip!("/dev/shm is no tmpfs") };
     for range in [0..4 * MIB, 16 * MIB..20 * MIB] {
@@ -222,7 +220,6 @@ fn too_many_at_once_are_refused_and_counted() {
 }
 
 #[test]
-#[ignore = "found a bug: Shared::requested keeps what was refused"]
 fn what_was_refused_is_not_charged_to_the_budget() {
     let stuck = match Stuck::new("stuck-budget") {
         Ok(stuck) => stuck,

@@ -1,6 +1,5 @@
 use std::io;
 
-use super::device::ReadAhead;
 use super::{Fetch, Read, device};
 use crate::residency::Residency;
 use crate::sys::{self, FileFacts, Span};
@@ -28,6 +27,16 @@ impl Madvise {
         Madvise { facts, around, device: None }
     }
 
+    /// Starts the device on what is absent of `span`, whatever the kernel would do by itself.
+    pub(crate) fn start(&mut self, span: Span) -> io::Result<Read> {
+        if self.residency(span) == Residency::Resident {
+            return Ok(Read::Resident);
+        }
+        let cut = self.device().willneed_cut;
+        sys::will_need(span.pieces(cut))?;
+        Ok(Read::Started)
+    }
+
     fn device(&mut self) -> device::ReadAhead {
         let device = self.facts.map_or((0, 0), |facts| facts.device);
         *self.device.get_or_insert_with(|| device::read_ahead(device))
@@ -36,15 +45,7 @@ impl Madvise {
 
 impl Fetch for Madvise {
     fn read(&mut self, span: Span) -> io::Result<Read> {
-        if self.residency(span) == Residency::Resident {
-            return Ok(Read::Resident);
-        }
-        let ReadAhead { willneed_cut, window } = self.device();
-        if window >= READ_AHEAD_ENOUGH {
-            return Ok(Read::Left);
-        }
-        sys::will_need(span.pieces(willneed_cut))?;
-        Ok(Read::Started)
+        if self.leaves(span) { Ok(Read::Left) } else { self.start(span) }
     }
 
     fn map(&mut self, span: Span) -> io::Result<()> {

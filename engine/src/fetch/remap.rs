@@ -1,5 +1,7 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{Fetch, Madvise, Read};
 use crate::residency::Residency;
@@ -15,11 +17,19 @@ pub(crate) struct Remap {
     addr: usize,
     offset: u64,
     refused: bool,
+    /// Set when the caller gave advice or locked pages, which a remap would lose.
+    is_advised: Arc<AtomicBool>,
 }
 
 impl Remap {
-    pub(crate) fn new(madvise: Madvise, file: OwnedFd, whole: Span, offset: u64) -> Remap {
-        Remap { madvise, file, addr: whole.addr, offset, refused: false }
+    pub(crate) fn new(
+        madvise: Madvise,
+        file: OwnedFd,
+        whole: Span,
+        offset: u64,
+        is_advised: Arc<AtomicBool>,
+    ) -> Remap {
+        Remap { madvise, file, addr: whole.addr, offset, refused: false, is_advised }
     }
 }
 
@@ -39,7 +49,7 @@ impl Fetch for Remap {
     /// A refusal (the limit on areas, most likely) leaves the mapping as it was; from then on
     /// madvise maps.
     fn map(&mut self, span: Span) -> io::Result<()> {
-        if self.refused {
+        if self.refused || self.is_advised.load(Ordering::Acquire) {
             return self.madvise.map(span);
         }
         let offset = self.offset + (span.addr - self.addr) as u64;

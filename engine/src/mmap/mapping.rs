@@ -112,6 +112,9 @@ impl<M: Mapped> Mapping<M> {
 
     /// Tells the runtime of advice that the kernel took for `len` bytes from `offset` on.
     pub(super) fn advised(&self, advice: Advice, offset: usize, len: usize) {
+        if !matches!(advice, Advice::WillNeed | Advice::PopulateRead | Advice::PopulateWrite) {
+            self.follow().advised();
+        }
         if offset != 0 || len != self.map().len() {
             return;
         }

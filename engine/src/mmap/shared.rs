@@ -87,6 +87,7 @@ macro_rules! advice_methods {
             ///
             /// Source: mlock(2).
             pub fn lock(&self) -> io::Result<()> {
+                self.inner.follow().advised();
                 self.inner.map().lock()
             }
 

@@ -55,11 +55,16 @@ enum State {
     #[default]
     Off,
     On,
-    /// The mapping does not lie right.
+    /// The mapping does not lie right, or has advice of its own.
     Refused,
 }
 
 impl Huge {
+    /// Never again.
+    pub(super) fn refuse(&mut self) {
+        self.state = State::Refused;
+    }
+
     pub(super) fn is_on(&self) -> bool {
         self.state == State::On
     }

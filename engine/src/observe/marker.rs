@@ -264,6 +264,7 @@ impl Observer for Marker {
                 self.known.assign(window.range, Known::Yes);
                 Counters::add(&counters.pages_mapped, window.range.count().0);
                 Counters::add(&counters.pages_read_ahead, 2 * window.range.count().0);
+                Counters::add(&counters.huge_reads, 1);
                 Counters::add(&counters.windows, 1);
             }
             Done::Left => self.arm(view, view.block_of(window.range.start), counters)?,
@@ -280,6 +281,19 @@ impl Observer for Marker {
 
     fn read_ahead(&mut self, view: &View, range: PageRange, was_absent: bool) {
         self.huge.read_ahead(view, range, was_absent);
+    }
+
+    fn forbid_advice(&mut self) {
+        self.huge.refuse();
+    }
+
+    fn account(&mut self, range: PageRange) {
+        self.known.assign(range, Known::Yes);
+        for edge in self.edges.iter_mut().filter(|edge| range.contains(edge.at)) {
+            edge.at = range.end;
+        }
+        self.edges.retain(|edge| edge.at < edge.limit);
+        self.blocks.retain(|block| block.intersect(range).is_empty());
     }
 
     fn reads_itself(&self) -> bool {

@@ -31,6 +31,12 @@ impl View {
         self.span.slice(offset(range.start), offset(range.end))
     }
 
+    /// The pages of `span`, which lies in the mapping.
+    pub(crate) fn pages_of(&self, span: Span) -> PageRange {
+        let offset = (span.addr - self.span.addr) as u64;
+        self.page_size.cover(offset..offset + span.len as u64).intersect(self.pages())
+    }
+
     /// The pages that one fault on `page` may map: its block of addresses, cut to the mapping.
     pub(crate) fn block_of(&self, page: PageIndex) -> PageRange {
         let addr = self.span.addr + self.page_size.offset_of(page) as usize;

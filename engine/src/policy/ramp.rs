@@ -6,12 +6,10 @@ use crate::page::{PageCount, PageIndex, PageRange};
 const WINDOW_BYTES_FIRST: u64 = 128 << 10;
 /// The largest window: 2 MiB, the reach of one page-table page.
 const WINDOW_BYTES_MAX: u64 = 2 << 20;
-/// Windows kept mapped ahead of the reader. Measured with `marker` (probe): 8 MiB in windows of
-/// 2 MiB is as good as 32 MiB on tmpfs, and better on a cold disk.
+/// Windows that are read and mapped ahead of the reader: 32 MiB, half the default budget. Measured with
+/// 4, 8 and 16 of them: warm tmpfs 1.92, 1.97 and 2.09 times plain mmap; a cold disk (2 to 3 GB/s)
+/// is busy with 16 MiB, and twice that rides out its pauses and ours.
 const WINDOWS_AHEAD: u64 = 16;
-/// Windows that the disk is started on ahead of the reader: 32 MiB, within the budget. Measured:
-/// 16 MiB already reaches the disk's 2.3 GB/s; twice that rides out its pauses.
-const WINDOWS_READ_AHEAD: u64 = 16;
 
 /// Doubles like the kernel's read-ahead: a run that goes on gets windows of 128 KiB, 256 KiB, up to
 /// 2 MiB, each with a trigger on its first page (the async threshold), so that the next window is
@@ -95,27 +93,24 @@ impl Ramp {
         let room = PageCount(self.budget.0.saturating_sub(self.runs.ahead_of_others(slot).0));
         let end = PageIndex(self.geometry.pages.0);
         let Ahead { window, mapped, read, done, met_at } = self.ahead[slot];
-        let far = |windows: u64| {
-            let far = next.plus(PageCount(window.0 * windows).min(room));
-            if far >= end { end } else { whole_windows(next, far, window) }
-        };
+        let far = next.plus(PageCount(window.0 * WINDOWS_AHEAD).min(room));
+        let to = if far >= end { end } else { whole_windows(next, far, window) };
         let is_overtaken = done.max(met_at) <= next && self.runs.run(slot).advances > 0;
         let lead = if is_overtaken { next.plus(window) } else { next };
         plan.overtaken(PageRange::new(next, lead));
         let map_from = mapped.max(lead);
-        let (read_to, map_to) = (far(WINDOWS_READ_AHEAD), far(WINDOWS_AHEAD));
-        for piece in PageRange::new(read.max(next), read_to).pieces(window) {
+        for piece in PageRange::new(read.max(next), to).pieces(window) {
             plan.read(piece);
         }
-        for piece in PageRange::new(map_from, map_to).pieces(window) {
+        for piece in PageRange::new(map_from, to).pieces(window) {
             plan.window(piece, Some(piece.start));
         }
         let ahead = &mut self.ahead[slot];
-        ahead.read = read.max(read_to);
+        ahead.read = read.max(to);
         if is_overtaken {
             ahead.met_at = lead;
         }
-        ahead.mapped = map_from.max(map_to).min(end);
+        ahead.mapped = map_from.max(to).min(end);
         self.runs.reached(slot, ahead.read.max(ahead.mapped));
     }
 }
@@ -185,7 +180,9 @@ mod tests {
     #[test]
     fn a_touch_of_the_first_page_starts_the_ramp() {
         let plan = touch(&mut ramp(), 0);
-        assert_eq!(windows(&plan), [(1, 32), (32, 64), (64, 96), (96, 128)]);
+        let planned = windows(&plan);
+        assert_eq!(planned[..3], [(1, 32), (32, 64), (64, 96)]);
+        assert_eq!((planned.len(), planned[15]), (16, (480, 512)));
         assert_eq!(plan.reads().last().map(|r| r.end), Some(PageIndex(512)));
         assert!(plan.windows().iter().all(|w| w.trigger == Some(w.range.start)));
     }
@@ -203,7 +200,7 @@ mod tests {
             }
             fetch(&mut ramp, plan);
         }
-        assert_eq!(mapped, 3072 + 4 * 512);
+        assert_eq!(mapped, 3072 + 16 * 512);
     }
 
     #[test]
@@ -219,8 +216,8 @@ mod tests {
         let mut ramp = ramp();
         let plan = touch(&mut ramp, 0);
         fetch(&mut ramp, plan);
-        let plan = touch(&mut ramp, 140);
-        let skipped = PageRange::new(PageIndex(141), PageIndex(141 + 64));
+        let plan = touch(&mut ramp, 520);
+        let skipped = PageRange::new(PageIndex(521), PageIndex(521 + 64));
         assert_eq!(plan.overtaken_ranges(), [skipped]);
         assert_eq!(plan.windows()[0].range.start, skipped.end);
     }

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use super::prefetch::{Prefetch, PrefetchState};
 use super::shared::{Conduct, Request, Shared};
 use super::task::BeforeFetch;
-use crate::fetch::{Fetch, Madvise};
+use crate::fetch::Madvise;
 use crate::stats::Counters;
 use crate::sys::{self, Span};
 
@@ -20,6 +20,8 @@ const PIECES_PER_STEP: usize = 4;
 #[derive(Debug, Default)]
 pub(super) struct Explicit {
     queue: VecDeque<Piece>,
+    /// What was mapped since the observer was told.
+    mapped: Vec<Span>,
 }
 
 #[derive(Debug)]
@@ -49,9 +51,17 @@ impl Explicit {
                 return false;
             }
             let Some(piece) = self.queue.pop_front() else { return false };
+            if piece.what == What::Map {
+                self.mapped.push(piece.span);
+            }
             piece.carry_out(shared, before_fetch);
         }
         !self.queue.is_empty()
+    }
+
+    /// What was mapped since this was asked last: no reader was there.
+    pub(super) fn mapped(&mut self) -> impl Iterator<Item = Span> {
+        self.mapped.drain(..)
     }
 
     fn admit(&mut self, request: Request, shared: &Shared) {
@@ -107,10 +117,15 @@ impl Piece {
 
     fn fetch(&self, what: What, shared: &Shared) -> io::Result<()> {
         if what == What::Map {
+            if let Some(slot) = &shared.guard {
+                let from = (self.span.addr - shared.span.addr) / slot.granule();
+                let to =
+                    (self.span.addr + self.span.len - shared.span.addr).div_ceil(slot.granule());
+                slot.open(from..to)?;
+            }
             return sys::populate(self.span);
         }
-        let around = sys::page_size().bytes() as usize;
-        Madvise::new(shared.facts, around).read(self.span)?;
+        Madvise::new(shared.facts, 0).start(self.span)?;
         self.handle.add_bytes(self.span.len as u64);
         Ok(())
     }

@@ -83,6 +83,7 @@ impl Follow {
     pub(crate) fn settle(&mut self) {
         if let Some(shared) = self.tie.take().and_then(|tie| tie.into_shared(Fate::Reopen)) {
             shared.gate.close();
+            shared.end_huge();
             Pool::get().forget(&shared);
             shared.cancel_requests();
         }
@@ -111,7 +112,14 @@ impl Follow {
         let spans = tie.spans_within_budget(ranges, shared);
         let handle = Prefetch::new(PrefetchState::Pending);
         let request = Request { spans, handle: handle.clone() };
-        let is_queued = shared.requests.push(request).is_ok();
+        let is_queued = match shared.requests.push(request) {
+            Ok(()) => true,
+            Err(Request { spans, .. }) => {
+                let bytes = spans.iter().map(|span| span.len as u64).sum();
+                shared.requested.fetch_sub(bytes, Ordering::Relaxed);
+                false
+            }
+        };
         if !is_queued || !Pool::get().schedule(shared, When::Now) {
             Counters::add(&shared.counters.prefetches_refused, 1);
             handle.finish(PrefetchState::Refused);
@@ -137,6 +145,14 @@ impl Follow {
         if let Some(shared) = self.followed() {
             shared.is_random.store(random, Ordering::Relaxed);
             self.look_now(shared);
+        }
+    }
+
+    /// The caller gave advice of his own, or locked pages, before or after: from now on nothing is
+    /// done that would lose it.
+    pub(crate) fn advised(&self) {
+        if let Some(shared) = self.followed() {
+            shared.is_advised.store(true, Ordering::Release);
         }
     }
 

@@ -25,7 +25,7 @@ const DEEP_AFTER: Nanos = Nanos(100_000_000);
 /// The most threads, reached only when that many fetches are stuck at once.
 const WORKERS_MAX: usize = 32;
 /// How often the fault counters are looked at while mappings are dormant.
-const TICK_NANOS: u64 = 10_000_000;
+const TICK_NANOS: u64 = 15_000_000;
 /// What one look at a dormant mapping takes, measured: 1 to 3 us.
 const DORMANT_LOOK_NANOS: u64 = 3000;
 /// All dormant looks together take one part in this many of a core.
@@ -46,6 +46,8 @@ pub(super) struct Pool {
 struct State {
     queue: BinaryHeap<Reverse<Entry>>,
     dormant: Vec<Entry>,
+    /// A mapping went away since the last tick: it may be among the dormant.
+    has_gone: bool,
     /// Mappings that ring.
     guarded: Vec<Weak<Shared>>,
     stamps: u64,
@@ -121,6 +123,7 @@ impl Pool {
     /// Makes every entry of `shared` invalid: the mapping goes away.
     pub(super) fn forget(&self, shared: &Shared) {
         shared.stamp.store(u64::MAX, Ordering::Relaxed);
+        self.lock().has_gone = true;
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -196,6 +199,9 @@ impl Pool {
         loop {
             let now = clock::now();
             let overdue = Nanos(now.0.saturating_sub(GRACE.as_nanos() as u64));
+            if !state.has_leader {
+                state.hear_trips(now);
+            }
             if !state.has_leader && state.next_due().is_some_and(|due| due <= overdue) {
                 break;
             }
@@ -313,7 +319,9 @@ impl State {
             return;
         }
         self.tick_at = Nanos(now.0 + TICK_NANOS);
-        self.dormant.retain(|entry| entry.is_valid() && !entry.shared.gate.is_closed());
+        if std::mem::take(&mut self.has_gone) {
+            self.dormant.retain(|entry| entry.is_valid() && !entry.shared.gate.is_closed());
+        }
         if now < self.dormant_not_before {
             return;
         }

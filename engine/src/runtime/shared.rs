@@ -56,6 +56,9 @@ pub(super) struct Shared {
     pub(super) requested: AtomicU64,
     pub(super) is_paused: AtomicBool,
     pub(super) is_random: AtomicBool,
+    /// The caller gave advice of his own or locked pages: the area is not replaced any more, and
+    /// gets no advice of ours that outlives a call.
+    pub(super) is_advised: Arc<AtomicBool>,
     /// Which entry of the queue is valid: see `pool`.
     pub(super) stamp: AtomicU64,
     /// The file, for the fetcher that needs it; taken by the task.
@@ -87,6 +90,7 @@ impl Shared {
             requested: AtomicU64::new(0),
             is_paused: AtomicBool::new(false),
             is_random: AtomicBool::new(false),
+            is_advised: Arc::default(),
             stamp: AtomicU64::new(0),
             file: Mutex::new(file),
             task: Mutex::new(Task::default()),
@@ -108,6 +112,13 @@ impl Shared {
             tracing::warn!("mmap-ahead: a guarded mapping could not be opened again");
         }
         slot.retire();
+    }
+
+    /// Makes one area of the mapping again, where huge reads have cut it: mremap(2) wants one.
+    pub(super) fn end_huge(&self) {
+        if self.counters.huge_reads.load(Ordering::Relaxed) > 0 {
+            let _ = crate::sys::forbid_huge(self.span);
+        }
     }
 
     /// Whether trips came in since the last time this was asked.

@@ -86,6 +86,11 @@ impl Task {
         }
         let begun = clock::now();
         let explicit_left = self.explicit.step(shared, before_fetch);
+        if let State::Ready(kit) = &mut self.state {
+            for span in self.explicit.mapped() {
+                kit.observer.account(kit.view.pages_of(span));
+            }
+        }
         let next = match &mut self.state {
             State::Ready(kit) if shared.is_followed() => {
                 match kit.step(shared, begun, before_fetch) {
@@ -148,6 +153,9 @@ impl Kit {
         before_fetch: BeforeFetch<'_>,
     ) -> io::Result<Next> {
         (self.resident, self.started) = (0, 0);
+        if shared.is_advised.load(Ordering::Acquire) {
+            self.observer.forbid_advice();
+        }
         let mut now = begun;
         let mut progressed = false;
         loop {
@@ -370,7 +378,8 @@ fn fetcher(shared: &Shared, around: usize) -> Box<dyn Fetch> {
     let file = shared.file.lock().unwrap_or_else(PoisonError::into_inner).take();
     match (shared.ahead.fetcher, file) {
         (Fetcher::Remap, Some(file)) => {
-            Box::new(Remap::new(madvise, file, shared.span, shared.offset))
+            let is_advised = Arc::clone(&shared.is_advised);
+            Box::new(Remap::new(madvise, file, shared.span, shared.offset, is_advised))
         }
         (Fetcher::Remap, None) => {
             shared.counters.refused.fetch_add(1, Ordering::Relaxed);

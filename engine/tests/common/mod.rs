@@ -270,3 +270,14 @@ pub(crate) fn in_child_with(role: &str, prepare: impl FnOnce(&mut Command)) {
         }
     }
 }
+
+/// The kernel's own read-ahead on the disk that holds `file`, if it says.
+
+pub(crate) fn read_ahead_kb(file: &File) -> Option<u64> {
+    let device = rustix::fs::fstat(file).ok()?.st_dev;
+    let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+    let disk = format!("/sys/dev/block/{major}:{minor}");
+    let queues = [format!("{disk}/queue"), format!("{disk}/../queue")];
+    let read = |queue: &String| std::fs::read_to_string(format!("{queue}/read_ahead_kb")).ok();
+    queues.iter().find_map(read)?.trim().parse().ok()
+}
