@@ -6,7 +6,7 @@ use crate::sys::{self, FileFacts, Span};
 
 /// Bytes between two pages that are asked about before the device is started on a span: a question
 /// takes about 1 us. A hole between two of them is left to the kernel's own read-ahead.
-const SAMPLE_BYTES: usize = 512 << 10;
+const SAMPLE_BYTES: usize = 1 << 20;
 /// From this read-ahead on, the kernel keeps a disk busy by itself, and with larger folios than a
 /// WILLNEED makes. Measured, cold ext4, 8 MiB of read-ahead: plain mmap 3.3 GB/s, the device's
 /// limit; with WILLNEED ahead of it 2.3.

@@ -20,7 +20,7 @@ use super::still::Still;
 use super::sweep::Sweep;
 use super::{Observer, Touches, View};
 use crate::fetch::Fetch;
-use crate::page::{Nanos, PageIndex, PageRange};
+use crate::page::{Nanos, PageCount, PageIndex, PageRange};
 use crate::policy::{Source, Window};
 use crate::residency::Residency;
 use crate::stats::Counters;
@@ -28,6 +28,8 @@ use crate::stats::Counters;
 /// Markers and edges watched at once; the oldest are forgotten first. A look costs one scan each.
 const BLOCKS_MAX: usize = 64;
 const EDGES_MAX: usize = 16;
+/// Markers that lie no further apart than this are of one reader.
+const RUN_PAGES: PageCount = PageCount(16 << 10);
 /// More runs than this found by one sweep are random touches.
 const EDGES_PER_SWEEP: usize = 4;
 
@@ -70,19 +72,33 @@ impl Marker {
         touches: &mut Touches,
         counters: &Counters,
     ) -> io::Result<()> {
-        let mut kept = 0;
-        for index in 0..self.blocks.len() {
-            let block = self.blocks[index];
+        let last = self.blocks.last().copied();
+        let mut absent: Option<PageRange> = None;
+        let mut seen = Vec::new();
+        for &block in &self.blocks {
+            // A reader passes its markers in order: behind one that is absent, only the last of all
+            // is worth a look, for a reader that jumps.
+            let is_behind = absent.is_some_and(|absent| {
+                absent.start < block.start && block.start.since(absent.start) < RUN_PAGES
+            });
+            if is_behind && Some(block) != last {
+                continue;
+            }
             Counters::add(&counters.polls, 1);
             if view.any_present(block)? {
-                self.known.assign(block, Known::Yes);
-                touches.passed.push(block.start);
+                seen.push(block);
             } else {
-                self.blocks[kept] = block;
-                kept += 1;
+                absent = Some(block);
             }
         }
-        self.blocks.truncate(kept);
+        if seen.is_empty() {
+            return Ok(());
+        }
+        self.blocks.retain(|block| !seen.contains(block));
+        for block in seen {
+            self.known.assign(block, Known::Yes);
+            touches.passed.push(block.start);
+        }
         Ok(())
     }
 
@@ -255,7 +271,8 @@ impl Observer for Marker {
         fetch: &mut dyn Fetch,
         counters: &Counters,
     ) -> io::Result<()> {
-        if fetch.leaves(view.span_of(window.range)) {
+        let is_still = !self.huge.is_on() && self.still.skip_window();
+        if is_still || fetch.leaves(view.span_of(window.range)) {
             return self.leave(view, window, counters);
         }
         let is_cold = || fetch.residency(view.span_of(window.range)) != Residency::Resident;
@@ -268,9 +285,6 @@ impl Observer for Marker {
                 Counters::add(&counters.windows, 1);
             }
             Done::Left => self.arm(view, view.block_of(window.range.start), counters)?,
-            Done::Nothing if self.still.skip_window() => {
-                return self.leave(view, window, counters);
-            }
             Done::Nothing => {
                 self.map_around(view, window, fetch, counters)?;
                 Counters::add(&counters.windows, 1);

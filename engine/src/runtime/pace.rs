@@ -12,7 +12,7 @@ pub(super) const LOOK_NANOS_FIRST: u64 = 100_000;
 /// Looks in vain at the slowest rate, after which a mapping is left to the idle check.
 const VAIN_LOOKS_MAX: u32 = 8;
 /// The shortest and the longest rest of a calm mapping.
-const CALM_NANOS_FIRST: u64 = 500_000;
+const CALM_NANOS_FIRST: u64 = 1_000_000;
 const CALM_NANOS_MAX: u64 = 8_000_000;
 
 /// What to do after a step.
@@ -129,9 +129,9 @@ mod tests {
         let mut pace = Pace::new();
         pace.progressed(Nanos(1_000_000), PageIndex(0));
         pace.progressed(Nanos(2_000_000), PageIndex(1000));
-        assert_eq!(pace.rest(), 1000);
         assert_eq!(pace.rest(), 2000);
-        assert_eq!(pace.next(Nanos(0)), Next::At(Nanos(1_000_000)));
+        assert_eq!(pace.rest(), 4000);
+        assert_eq!(pace.next(Nanos(0)), Next::At(Nanos(2_000_000)));
         pace.wake();
         assert_eq!(pace.next(Nanos(0)), Next::At(Nanos(250_000)));
     }

@@ -21,8 +21,8 @@ use crate::sys;
 /// A step that has work left comes back after this long, so that other mappings get their turn.
 const STEP_NANOS_MAX: u64 = 1_000_000;
 /// Bytes between two pages that are asked about when everything ahead seems to be in memory.
-const CALM_SAMPLE_BYTES: usize = 2 << 20;
-const CALM_SAMPLES_MAX: usize = 128;
+const CALM_SAMPLE_BYTES: usize = 8 << 20;
+const CALM_SAMPLES_MAX: usize = 32;
 /// While a window waits for the disk, the disk is looked at this often, and no longer than this.
 const DISK_LOOK_NANOS: u64 = 150_000;
 const DISK_WAIT_NANOS_MAX: u64 = 20_000_000;

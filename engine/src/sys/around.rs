@@ -20,7 +20,8 @@ pub(crate) fn fault_around(pagemap: &Pagemap) -> usize {
 }
 
 fn measure(pagemap: &Pagemap) -> io::Result<usize> {
-    let len = 4 * AROUND_BYTES_MAX;
+    // Long enough to hold one whole block wherever it begins.
+    let len = 2 * AROUND_BYTES_MAX;
     // SAFETY: the name is a C string; the call makes a new descriptor.
     let fd = unsafe { libc::memfd_create(c"mmap-ahead-probe".as_ptr(), libc::MFD_CLOEXEC) };
     check(libc::c_long::from(fd))?;
@@ -30,7 +31,7 @@ fn measure(pagemap: &Pagemap) -> io::Result<usize> {
     // SAFETY: nobody else knows the file, so its bytes do not change while it is mapped.
     let map = unsafe { memmap2::Mmap::map(&file) }?;
     let base = map.as_ptr() as usize;
-    let aligned = base.next_multiple_of(AROUND_BYTES_MAX) + AROUND_BYTES_MAX - base;
+    let aligned = base.next_multiple_of(AROUND_BYTES_MAX) - base;
     let whole = Span { addr: base, len };
     populate(whole.slice(aligned, aligned + page_size().bytes() as usize))?;
     let mut present = 0;

@@ -272,7 +272,6 @@ pub(crate) fn in_child_with(role: &str, prepare: impl FnOnce(&mut Command)) {
 }
 
 /// The kernel's own read-ahead on the disk that holds `file`, if it says.
-
 pub(crate) fn read_ahead_kb(file: &File) -> Option<u64> {
     let device = rustix::fs::fstat(file).ok()?.st_dev;
     let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
