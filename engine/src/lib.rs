@@ -57,21 +57,38 @@
 //! Kernel: Linux 5.14 for MADV_POPULATE_READ (before: plain memmap2), 6.7 for PAGEMAP_SCAN (before:
 //! reads of /proc/self/pagemap). On other Unixes the crate compiles and is plain memmap2.
 
-mod detect;
 mod error;
-mod fetch;
 mod mmap;
-mod observe;
 mod options;
 pub mod page;
 pub mod policy;
 mod reader;
 mod residency;
-mod runtime;
+#[cfg_attr(any(elsewhere, not(target_os = "linux")), allow(dead_code))]
 mod stats;
+
+// Pure, but of no use where nobody drives a policy.
+#[cfg_attr(any(elsewhere, not(target_os = "linux")), allow(dead_code))]
+mod detect;
+
+// What needs Linux. `--cfg elsewhere` builds the other half on Linux too, to try it.
+#[cfg(all(target_os = "linux", not(elsewhere)))]
+mod fetch;
+#[cfg(all(target_os = "linux", not(elsewhere)))]
+mod observe;
+#[cfg(all(target_os = "linux", not(elsewhere)))]
+mod runtime;
+#[cfg(all(target_os = "linux", not(elsewhere)))]
 mod sys;
 
-#[cfg(feature = "lab")]
+#[cfg(any(elsewhere, not(target_os = "linux")))]
+#[path = "runtime/elsewhere.rs"]
+mod runtime;
+#[cfg(any(elsewhere, not(target_os = "linux")))]
+#[path = "sys/elsewhere.rs"]
+mod sys;
+
+#[cfg(all(feature = "lab", target_os = "linux", not(elsewhere)))]
 #[doc(hidden)]
 pub mod lab;
 

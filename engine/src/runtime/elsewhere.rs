@@ -1,0 +1,73 @@
+//! Where there is no Linux: nothing is followed, explicit prefetches are refused.
+
+#[allow(dead_code)]
+#[path = "prefetch.rs"]
+mod prefetch;
+
+pub use prefetch::{Prefetch, PrefetchState};
+
+use std::ops::Range;
+use std::os::fd::RawFd;
+
+use crate::options::Ahead;
+use crate::residency::Residency;
+use crate::stats::Stats;
+
+/// As in `follow`; nothing depends on it here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    ReadShared,
+    ExecShared,
+    ReadPrivate,
+    Other,
+}
+
+/// As in `follow`; nothing depends on it here.
+#[derive(Clone, Copy, Debug)]
+#[allow(dead_code)]
+pub(crate) struct Region {
+    pub(crate) addr: usize,
+    pub(crate) len: usize,
+    pub(crate) file_offset: u64,
+    pub(crate) access: Access,
+}
+
+/// A tie to nothing.
+#[derive(Debug)]
+pub(crate) struct Follow;
+
+impl Follow {
+    pub(crate) fn start(_region: Region, _file: Option<RawFd>, _ahead: &Ahead) -> Follow {
+        Follow
+    }
+
+    pub(crate) fn inert() -> Follow {
+        Follow
+    }
+
+    pub(crate) fn settle(&mut self) {}
+
+    pub(crate) fn release(self, unmap: impl FnOnce() + Send + 'static) {
+        unmap();
+    }
+
+    pub(crate) fn prefetch(&self, _ranges: &[Range<usize>]) -> Prefetch {
+        Prefetch::new(PrefetchState::Refused)
+    }
+
+    pub(crate) fn residency(&self, _range: Range<usize>) -> Residency {
+        Residency::Unknown
+    }
+
+    pub(crate) fn advised_random(&self, _random: bool) {}
+
+    pub(crate) fn advised(&self) {}
+
+    pub(crate) fn pause(&self) {}
+
+    pub(crate) fn resume(&self) {}
+
+    pub(crate) fn stats(&self) -> Stats {
+        Stats::default()
+    }
+}
