@@ -43,6 +43,8 @@
 //!   left to the kernel.
 //! - **On large folios** (ext4, xfs: one fault maps up to 2 MiB) a warm file has nothing to win; the
 //!   helper notices and keeps still.
+//! - On a **cold disk** whose `read_ahead_kb` is 1024 or more the kernel reads at the device's speed by
+//!   itself, and is left alone. Below that, the disk is started 32 MiB ahead (MADV_WILLNEED).
 //! - At most [`BUDGET_DEFAULT`] (or [`MmapOptions::budget`]) is mapped or cached ahead of a reader.
 //! - **Prefetching never fails a read.** What the kernel refuses is counted in [`Stats`] and left to
 //!   the kernel's own behaviour. A truncated file is SIGBUS for the reader, as with memmap2, and never

@@ -44,8 +44,6 @@ counters! {
     pages_read_ahead,
     /// Windows carried out.
     windows,
-    /// Windows of a cold run that were read in folios of 2 MiB.
-    huge_reads,
     /// Markers left out of windows.
     markers,
     /// Markers that were present right after their window was mapped, because a large folio maps

@@ -15,14 +15,12 @@
 use std::io;
 
 use super::blocks::{Blocks, Known};
-use super::huge::{Done, Huge};
 use super::still::Still;
 use super::sweep::Sweep;
 use super::{Observer, Touches, View};
 use crate::fetch::Fetch;
 use crate::page::{Nanos, PageCount, PageIndex, PageRange};
 use crate::policy::{Source, Window};
-use crate::residency::Residency;
 use crate::stats::Counters;
 
 /// Markers and edges watched at once; the oldest are forgotten first. A look costs one scan each.
@@ -50,7 +48,6 @@ pub(crate) struct Marker {
     known: Blocks,
     sweep: Sweep,
     still: Still,
-    huge: Huge,
 }
 
 impl Marker {
@@ -62,7 +59,6 @@ impl Marker {
             known: Blocks::new(view.block_len(), view.lead()),
             sweep: Sweep::default(),
             still: Still::default(),
-            huge: Huge::default(),
         }
     }
 
@@ -271,34 +267,12 @@ impl Observer for Marker {
         fetch: &mut dyn Fetch,
         counters: &Counters,
     ) -> io::Result<()> {
-        let is_still = !self.huge.is_on() && self.still.skip_window();
-        if is_still || fetch.leaves(view.span_of(window.range)) {
+        if self.still.skip_window() || fetch.leaves(view.span_of(window.range)) {
             return self.leave(view, window, counters);
         }
-        let is_cold = || fetch.residency(view.span_of(window.range)) != Residency::Resident;
-        match self.huge.map(view, window.range, is_cold)? {
-            Done::Mapped => {
-                self.known.assign(window.range, Known::Yes);
-                Counters::add(&counters.pages_mapped, window.range.count().0);
-                Counters::add(&counters.pages_read_ahead, 2 * window.range.count().0);
-                Counters::add(&counters.huge_reads, 1);
-                Counters::add(&counters.windows, 1);
-            }
-            Done::Left => self.arm(view, view.block_of(window.range.start), counters)?,
-            Done::Nothing => {
-                self.map_around(view, window, fetch, counters)?;
-                Counters::add(&counters.windows, 1);
-            }
-        }
+        self.map_around(view, window, fetch, counters)?;
+        Counters::add(&counters.windows, 1);
         self.move_edge(view, window.range)
-    }
-
-    fn read_ahead(&mut self, view: &View, range: PageRange, was_absent: bool) {
-        self.huge.read_ahead(view, range, was_absent);
-    }
-
-    fn forbid_advice(&mut self) {
-        self.huge.refuse();
     }
 
     fn account(&mut self, range: PageRange) {
@@ -308,10 +282,6 @@ impl Observer for Marker {
         }
         self.edges.retain(|edge| edge.at < edge.limit);
         self.blocks.retain(|block| block.intersect(range).is_empty());
-    }
-
-    fn reads_itself(&self) -> bool {
-        self.huge.is_on()
     }
 
     fn is_still(&self) -> bool {

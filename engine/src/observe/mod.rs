@@ -2,7 +2,6 @@
 
 mod blocks;
 mod guard;
-mod huge;
 mod marker;
 mod still;
 mod sweep;
@@ -59,19 +58,8 @@ pub(crate) trait Observer: Send {
         counters: &Counters,
     ) -> io::Result<()>;
 
-    /// A read far ahead of the reader found the pages absent, or already there.
-    fn read_ahead(&mut self, _view: &View, _range: PageRange, _was_absent: bool) {}
-
-    /// The caller gave advice of his own: none of ours that changes the area is given any more.
-    fn forbid_advice(&mut self) {}
-
     /// Pages were mapped by somebody who is no reader: nothing is to be learnt from them.
     fn account(&mut self, _range: PageRange) {}
-
-    /// Whether windows are read when they are mapped, so that reads ahead of them are not wanted.
-    fn reads_itself(&self) -> bool {
-        false
-    }
 
     /// Whether windows are left to the reader for now, because mapping them wins nothing.
     fn is_still(&self) -> bool;

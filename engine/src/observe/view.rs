@@ -10,8 +10,6 @@ use crate::sys::{Pagemap, Span};
 pub(crate) struct View {
     /// The whole mapping, page-aligned.
     pub(crate) span: Span,
-    /// The file offset of its first page.
-    pub(crate) offset: u64,
     pub(crate) page_size: PageSize,
     /// The kernel's fault-around in bytes: it maps naturally aligned blocks of addresses.
     pub(crate) around: usize,
@@ -107,7 +105,6 @@ pub(crate) mod tests {
         static PAGEMAP: OnceLock<Pagemap> = OnceLock::new();
         View {
             span: Span { addr: map.as_ptr() as usize, len: map.len() },
-            offset: 0,
             page_size: crate::sys::page_size(),
             around: 64 << 10,
             pagemap: PAGEMAP.get_or_init(|| Pagemap::open().unwrap()),

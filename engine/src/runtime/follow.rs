@@ -83,7 +83,6 @@ impl Follow {
     pub(crate) fn settle(&mut self) {
         if let Some(shared) = self.tie.take().and_then(|tie| tie.into_shared(Fate::Reopen)) {
             shared.gate.close();
-            shared.end_huge();
             Pool::get().forget(&shared);
             shared.cancel_requests();
         }

@@ -56,8 +56,7 @@ pub(super) struct Shared {
     pub(super) requested: AtomicU64,
     pub(super) is_paused: AtomicBool,
     pub(super) is_random: AtomicBool,
-    /// The caller gave advice of his own or locked pages: the area is not replaced any more, and
-    /// gets no advice of ours that outlives a call.
+    /// The caller gave advice of his own or locked pages: the area is not replaced any more.
     pub(super) is_advised: Arc<AtomicBool>,
     /// Which entry of the queue is valid: see `pool`.
     pub(super) stamp: AtomicU64,
@@ -112,13 +111,6 @@ impl Shared {
             tracing::warn!("mmap-ahead: a guarded mapping could not be opened again");
         }
         slot.retire();
-    }
-
-    /// Makes one area of the mapping again, where huge reads have cut it: mremap(2) wants one.
-    pub(super) fn end_huge(&self) {
-        if self.counters.huge_reads.load(Ordering::Relaxed) > 0 {
-            let _ = crate::sys::forbid_huge(self.span);
-        }
     }
 
     /// Whether trips came in since the last time this was asked.

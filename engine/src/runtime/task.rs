@@ -26,8 +26,6 @@ const CALM_SAMPLES_MAX: usize = 32;
 /// While a window waits for the disk, the disk is looked at this often, and no longer than this.
 const DISK_LOOK_NANOS: u64 = 150_000;
 const DISK_WAIT_NANOS_MAX: u64 = 20_000_000;
-/// Reads from this size on are left to windows that read themselves.
-const WINDOW_BYTES: u64 = 2 << 20;
 
 /// The state of one mapping, used by one worker at a time.
 #[derive(Debug, Default)]
@@ -62,8 +60,6 @@ struct Kit {
     started: u32,
     /// Whether the last read had to start the disk.
     is_cold: bool,
-    /// Reads that were left to windows that read themselves: they may stop doing so.
-    skipped: VecDeque<PageRange>,
     /// Since when the next window waits for the disk.
     waits_since: Option<Nanos>,
 }
@@ -116,7 +112,7 @@ impl Kit {
         let pagemap = super::pagemap()?;
         let around = sys::fault_around(pagemap);
         let page_size = sys::page_size();
-        let view = View { span: shared.span, offset: shared.offset, page_size, around, pagemap };
+        let view = View { span: shared.span, page_size, around, pagemap };
         let len = ByteLen(shared.span.len as u64);
         let mut geometry = Geometry::new(page_size, len, shared.ahead.budget);
         geometry.fault_around = view.block_len();
@@ -141,7 +137,6 @@ impl Kit {
             resident: 0,
             started: 0,
             is_cold: false,
-            skipped: VecDeque::new(),
             waits_since: None,
         })
     }
@@ -153,14 +148,10 @@ impl Kit {
         before_fetch: BeforeFetch<'_>,
     ) -> io::Result<Next> {
         (self.resident, self.started) = (0, 0);
-        if shared.is_advised.load(Ordering::Acquire) {
-            self.observer.forbid_advice();
-        }
         let mut now = begun;
         let mut progressed = false;
         loop {
             progressed |= self.look(shared, now)?;
-            self.take_up_skipped();
             let Some(work) = self.next_work(now) else { break };
             before_fetch();
             self.carry_out(work, shared);
@@ -185,19 +176,6 @@ impl Kit {
         Ok(self.pace.next(now))
     }
 
-    /// Reads that were skipped and are wanted after all, or are behind the reader by now.
-    fn take_up_skipped(&mut self) {
-        let reader = self.pace.reader();
-        while self.skipped.front().is_some_and(|range| range.end <= reader) {
-            self.skipped.pop_front();
-        }
-        if !self.observer.reads_itself() {
-            while let Some(range) = self.skipped.pop_back() {
-                self.pending.push_front(Work::Read(range));
-            }
-        }
-    }
-
     /// The next piece of the plan. A window that the disk has not brought yet is not mapped, since
     /// that would wait for it: reads behind it come first, and if there are none, nothing does.
     fn next_work(&mut self, now: Nanos) -> Option<Work> {
@@ -219,7 +197,6 @@ impl Kit {
     fn waits_for_disk(&self, range: PageRange, now: Nanos) -> bool {
         let waited = self.waits_since.map_or(Nanos(0), |since| now.since(since));
         self.is_cold
-            && !self.observer.reads_itself()
             && waited.0 < DISK_WAIT_NANOS_MAX
             && self.fetch.residency(self.view.span_of(range)) == Residency::Absent
     }
@@ -314,13 +291,7 @@ impl Kit {
     }
 
     fn read(&mut self, range: PageRange, counters: &Counters) -> io::Result<()> {
-        let whole_window = self.view.page_size.pages_for(ByteLen(WINDOW_BYTES));
-        if self.observer.reads_itself() && range.count() >= whole_window {
-            self.skipped.push_back(range);
-            return Ok(());
-        }
         let found = self.fetch.read(self.view.span_of(range))?;
-        self.observer.read_ahead(&self.view, range, found == Read::Started);
         self.is_cold = found == Read::Started;
         match found {
             Read::Left => {}

@@ -53,48 +53,6 @@ pub(crate) fn populate_around(span: Span, around: usize) -> io::Result<()> {
     advise_all(touched, MADV_POPULATE_READ)
 }
 
-/// Reads `span` from the disk into folios of 2 MiB and maps the first of them: MADV_HUGEPAGE on the
-/// span, one touch of its first page, and MADV_NOHUGEPAGE, so that a stray touch later reads what it
-/// would read anyway. The kernel starts 4 MiB for the touch and waits for the first 2.
-///
-/// Measured, cold ext4: 2.9 GB/s with 0.05 s of system time for 2 GiB, where WILLNEED, which makes
-/// single pages, takes 0.8 s and reaches 2.3.
-///
-/// Kernel: 5.18 on file systems with large folios. Source: mm/filemap.c, do_sync_mmap_readahead.
-pub(crate) fn read_huge(span: Span) -> io::Result<()> {
-    advise(span, libc::MADV_HUGEPAGE)?;
-    let touched = populate(span.slice(0, page_size().bytes() as usize));
-    forbid_huge(span).and(touched)
-}
-
-/// Reads one byte of each of `count` pages spread over `span`, all in the page table, without ever
-/// raising a signal: process_vm_readv(2) on oneself. What it takes says whether the memory is really
-/// there: a virtual machine may have to be given it back first.
-pub(crate) fn sample_pages(span: Span, count: usize) -> io::Result<()> {
-    const SAMPLES_MAX: usize = 32;
-    let count = count.clamp(1, SAMPLES_MAX);
-    let mut bytes = [0u8; SAMPLES_MAX];
-    let mut remote = [libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 }; SAMPLES_MAX];
-    for (index, range) in remote[..count].iter_mut().enumerate() {
-        let addr = span.addr + span.len / count * index;
-        *range = libc::iovec { iov_base: addr as *mut _, iov_len: 1 };
-    }
-    let local = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: count };
-    let (local_ptr, remote_ptr) = (&raw const local, remote.as_ptr());
-    let process = std::process::id() as libc::pid_t;
-    // SAFETY: `local` is `count` writable bytes; the remote ranges are only read, by the kernel,
-    // which answers EFAULT where nothing is mapped.
-    let read = unsafe {
-        libc::process_vm_readv(process, local_ptr, 1, remote_ptr, count as libc::c_ulong, 0)
-    };
-    check(read as libc::c_long).map(|_| ())
-}
-
-/// Ends what [`read_huge`] began; over a whole mapping it makes one area of it again.
-pub(crate) fn forbid_huge(span: Span) -> io::Result<()> {
-    advise(span, libc::MADV_NOHUGEPAGE)
-}
-
 /// Whether this kernel has MADV_POPULATE_READ: asked once, with an empty range.
 pub(crate) fn has_populate() -> bool {
     static HAS: OnceLock<bool> = OnceLock::new();
@@ -115,8 +73,7 @@ pub(crate) fn batches_work(span: Span) -> bool {
 
 fn advise(span: Span, advice: libc::c_int) -> io::Result<()> {
     let addr = span.addr as *mut libc::c_void;
-    // SAFETY: WILLNEED and POPULATE_READ bring pages in, (NO)HUGEPAGE says of what size: none of
-    // them changes what memory holds.
+    // SAFETY: WILLNEED and POPULATE_READ bring pages in and never change what memory holds.
     let result = unsafe { libc::madvise(addr, span.len, advice) };
     check(libc::c_long::from(result)).map(|_| ())
 }

@@ -22,9 +22,7 @@ pub(crate) mod trip;
 mod usage;
 mod wipe;
 
-pub(crate) use advise::{
-    forbid_huge, has_populate, populate, populate_around, read_huge, sample_pages, will_need,
-};
+pub(crate) use advise::{has_populate, populate, populate_around, will_need};
 pub(crate) use around::fault_around;
 pub(crate) use bell::Bell;
 pub use cache::CacheView;
