@@ -37,8 +37,8 @@
 //!
 //! # Limits, in plain words
 //!
-//! - **Followed** are read-only mappings of files, from [`FOLLOWED_LEN_MIN`] on. Writable, private
-//!   writable and anonymous mappings are plain memmap2; an explicit [`Mmap::prefetch`] works on them too.
+//! - **Followed** are read-only mappings of files, from [`FOLLOWED_LEN_MIN`] on. Writable
+//!   mappings are plain memmap2; an explicit [`MmapMut::prefetch`] of a file starts the disk for them.
 //! - **Forward runs** are recognised, up to 16 at once. Strides, backward runs and random access are
 //!   left to the kernel.
 //! - **On large folios** (ext4, xfs: one fault maps up to 2 MiB) a warm file has nothing to win; the

@@ -5,6 +5,9 @@ use crate::page::{PageCount, PageIndex, PageRange};
 /// How many runs are remembered at once; the one that was quiet longest makes room.
 pub(crate) const RUNS_MAX: usize = 16;
 
+/// A run that was quiet for this many touches of others is abandoned.
+const LIVE_TOUCHES: u64 = 2 * RUNS_MAX as u64;
+
 /// One reader's forward run.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Run {
@@ -63,10 +66,21 @@ impl Runs {
         run.reach = run.reach.max(reach);
     }
 
-    /// The pages fetched ahead of all readers but the one in `slot`, and not touched yet.
+    /// The pages fetched ahead of all live readers but the one in `slot`, and not touched yet.
     pub(crate) fn ahead_of_others(&self, slot: usize) -> PageCount {
-        let others = self.slots.iter().enumerate().filter(|&(other, _)| other != slot);
-        PageCount(others.map(|(_, run)| run.reach.since(run.next).0).sum())
+        PageCount(self.others(slot).map(|run| run.reach.since(run.next).0).sum())
+    }
+
+    /// How many other readers are alive and read ahead of.
+    pub(crate) fn live_others(&self, slot: usize) -> u64 {
+        self.others(slot).filter(|run| run.reach > run.next).count() as u64
+    }
+
+    /// The other runs that went on lately: one that was abandoned claims nothing any more.
+    fn others(&self, slot: usize) -> impl Iterator<Item = &Run> {
+        let is_live = |run: &Run| run.used > 0 && self.clock - run.used < LIVE_TOUCHES;
+        let others = self.slots.iter().enumerate().filter(move |&(other, _)| other != slot);
+        others.map(|(_, run)| run).filter(move |run| is_live(run))
     }
 
     /// The live run whose next page is nearest to the touch, if any can claim it.
@@ -151,5 +165,18 @@ mod tests {
         runs.reached(0, PageIndex(116));
         assert_eq!(runs.ahead_of_others(1), PageCount(100));
         assert_eq!(runs.ahead_of_others(0), PageCount(0));
+        assert_eq!((runs.live_others(0), runs.live_others(1)), (0, 1));
+    }
+
+    #[test]
+    fn an_abandoned_run_claims_nothing() {
+        let mut runs = Runs::new(PageCount(16));
+        runs.touch(pages(0, 16));
+        runs.reached(0, PageIndex(116));
+        for step in 0..LIVE_TOUCHES {
+            assert_eq!(runs.ahead_of_others(1), PageCount(100));
+            runs.touch(pages(1000 + step * 16, 1016 + step * 16));
+        }
+        assert_eq!(runs.ahead_of_others(1), PageCount(0));
     }
 }

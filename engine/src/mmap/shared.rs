@@ -135,7 +135,8 @@ macro_rules! advice_methods {
 macro_rules! ahead_methods {
     ($type:ident) => {
         impl $type {
-            /// Has `range` read into memory and into the page table, in the background.
+            /// Has `range` read into memory and into the page table (a writable mapping: into memory
+            /// only), in the background.
             ///
             /// Unit: bytes of the slice; half-open or not, as the range is written. Never blocks
             /// and never fails. What lies beyond the end is ignored; at most the

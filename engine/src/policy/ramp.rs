@@ -16,7 +16,7 @@ const WINDOWS_AHEAD: u64 = 16;
 /// asked for when the reader enters this one.
 ///
 /// A run counts when it began at the start of the mapping, or has gone on twice; up to 16 runs at
-/// once. Half the budget may be ahead of all of them together.
+/// once. A single reader gets half the budget ahead of it, several share it.
 #[derive(Clone, Debug)]
 pub struct Ramp {
     geometry: Geometry,
@@ -47,7 +47,7 @@ impl Ramp {
             geometry,
             runs: Runs::new(geometry.fault_around),
             ahead: Default::default(),
-            budget: PageCount(geometry.budget.0 / 2),
+            budget: geometry.budget,
         }
     }
 
@@ -90,7 +90,9 @@ impl Ramp {
     /// window to itself, and met behind it.
     fn plan_ahead(&mut self, slot: usize, plan: &mut Plan) {
         let next = self.runs.run(slot).next;
-        let room = PageCount(self.budget.0.saturating_sub(self.runs.ahead_of_others(slot).0));
+        let share = self.budget.0 / 2 / (1 + self.runs.live_others(slot));
+        let left = self.budget.0.saturating_sub(self.runs.ahead_of_others(slot).0);
+        let room = PageCount(share.min(left));
         let end = PageIndex(self.geometry.pages.0);
         let Ahead { window, mapped, read, done, met_at } = self.ahead[slot];
         let far = next.plus(PageCount(window.0 * WINDOWS_AHEAD).min(room));
@@ -230,6 +232,18 @@ mod tests {
         assert_eq!(skipped(touch(&mut ramp, 16)), 1, "nothing is mapped yet");
         assert_eq!(skipped(touch(&mut ramp, 32)), 0, "the window behind the skipped one may do");
         assert_eq!(skipped(touch(&mut ramp, 17 + 64)), 1, "it did not");
+    }
+
+    #[test]
+    fn a_reader_that_jumps_is_soon_read_ahead_of_again() {
+        let mut ramp = ramp();
+        for page in [0, 32, 128, 256, 512, 1024, 2048, 4096] {
+            let plan = touch(&mut ramp, page);
+            fetch(&mut ramp, plan);
+        }
+        let far = |step: u64| 200_000 + step * 16;
+        let planned: u64 = (0..8).map(|step| touch(&mut ramp, far(step)).window_pages().0).sum();
+        assert!(planned > 2048, "{planned} pages in 8 touches");
     }
 
     #[test]

@@ -85,6 +85,7 @@ impl Follow {
             shared.gate.close();
             Pool::get().forget(&shared);
             shared.cancel_requests();
+            shared.end_task();
         }
     }
 
@@ -96,6 +97,7 @@ impl Follow {
                 shared.gate.close_and(unmap);
                 Pool::get().forget(&shared);
                 shared.cancel_requests();
+                shared.end_task();
             }
             None => unmap(),
         }

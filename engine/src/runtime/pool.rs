@@ -7,6 +7,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread;
@@ -55,6 +56,8 @@ struct State {
     /// When the sleeping leader will wake by itself.
     wakes_at: Nanos,
     workers: usize,
+    /// Threads that were made and do not run yet.
+    starting: usize,
     standing_by: usize,
     is_standby_deep: bool,
     fetched_at: Nanos,
@@ -141,14 +144,18 @@ impl Pool {
             self.work();
         });
         match spawned {
-            Ok(_) => state.workers += 1,
-            Err(error) => tracing::warn!(%error, "mmap-ahead: no worker thread; it is off"),
+            Ok(_) => {
+                state.workers += 1;
+                state.starting += 1;
+            }
+            Err(_) => state.queue.clear(),
         }
         state.workers > 0
     }
 
     fn work(&'static self) {
         let mut state = self.lock();
+        state.starting -= 1;
         // A second thread is made to stand by while the first one fetches.
         if state.workers > 1 {
             state = self.stand_by(state);
@@ -158,7 +165,10 @@ impl Pool {
             let (entry, unlocked) = self.next(state);
             drop(unlocked);
             let mut lead = Lead { pool: self, is_mine: true };
-            let next = entry.step(&mut || lead.give_up());
+            // A panic here can only come from the program's own code (a tracing subscriber); it ends
+            // the following of this mapping (its lock is poisoned), not of all others.
+            let step = AssertUnwindSafe(|| entry.step(&mut || lead.give_up()));
+            let next = catch_unwind(step).unwrap_or(Next::Dormant);
             state = self.lock();
             state.has_leader &= !lead.is_mine;
             state.finish(&entry, next);
@@ -215,6 +225,9 @@ impl Pool {
             };
         }
         state.standing_by -= 1;
+        // Another one may sleep for good; it watches from now on. The lock is held until this one leads.
+        state.is_standby_deep = false;
+        self.standby.notify_all();
         state
     }
 
@@ -223,7 +236,7 @@ impl Pool {
         let mut state = self.lock();
         state.has_leader = false;
         state.fetched_at = clock::now();
-        if state.standing_by == 0 {
+        if state.standing_by + state.starting == 0 {
             self.spawn_worker(&mut state);
         } else if state.is_standby_deep {
             state.is_standby_deep = false;

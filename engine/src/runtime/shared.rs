@@ -103,6 +103,12 @@ impl Shared {
         }
     }
 
+    /// Gives back what the task holds (a kept file), unless a worker is stuck in it.
+    pub(super) fn end_task(&self) {
+        let task = self.task.try_lock().ok().map(|mut task| std::mem::take(&mut *task));
+        drop(task);
+    }
+
     /// The guard opens everything for good (`Fate::Reopen`), or just lets go of a mapping that is
     /// unmapped next. Works in a forked child too.
     pub(super) fn end_guard(&self, fate: Fate) {

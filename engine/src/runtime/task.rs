@@ -82,8 +82,8 @@ impl Task {
         }
         let begun = clock::now();
         let explicit_left = self.explicit.step(shared, before_fetch);
-        if let State::Ready(kit) = &mut self.state {
-            for span in self.explicit.mapped() {
+        for span in self.explicit.mapped() {
+            if let State::Ready(kit) = &mut self.state {
                 kit.observer.account(kit.view.pages_of(span));
             }
         }
@@ -179,7 +179,11 @@ impl Kit {
     /// The next piece of the plan. A window that the disk has not brought yet is not mapped, since
     /// that would wait for it: reads behind it come first, and if there are none, nothing does.
     fn next_work(&mut self, now: Nanos) -> Option<Work> {
-        let waits = match self.pending.front()? {
+        let Some(front) = self.pending.front() else {
+            self.waits_since = None;
+            return None;
+        };
+        let waits = match front {
             Work::Map(window) => self.waits_for_disk(window.range, now),
             Work::Read(_) => false,
         };

@@ -27,12 +27,12 @@ pub(crate) fn file_facts(file: RawFd) -> io::Result<FileFacts> {
 }
 
 /// The kernel shows the cache of a file to whoever owns it or may write it. cachestat(2) says EPERM
-/// where mincore(2) would lie; before it existed (6.5), the owner is asked.
+/// where mincore(2) would lie, but not on every kernel that has it: only a yes of both counts, from it
+/// and from the owner.
 fn is_cache_visible(file: RawFd, owner: libc::uid_t) -> bool {
     match cache_view(file, 0, 1) {
-        Ok(_) => true,
         Err(error) if error.raw_os_error() == Some(libc::EPERM) => false,
-        Err(_) => {
+        Ok(_) | Err(_) => {
             // SAFETY: geteuid has no precondition and cannot fail.
             let user = unsafe { libc::geteuid() };
             user == 0 || user == owner

@@ -11,7 +11,9 @@ use super::Span;
 /// then the bytes behind every address stay the same, and only the page table changes. The kernel
 /// replaces the area in one step under its lock: a reader never meets a hole. When the call fails
 /// because no more areas may be made (ENOMEM), the old area stays: the kernel checks before it
-/// removes.
+/// removes. What is left: a file system whose own mmap fails for a file that it mapped before (a
+/// network server that went away, a disk that was shut down) may leave a gap, in which a reader gets
+/// SIGSEGV where it would have got SIGBUS. That is why this is never the default.
 ///
 /// Kernel: any. Source: mm/vma.c, mmap_region (the count is checked before the old area is taken
 /// away).
