@@ -81,6 +81,7 @@ mod observe;
 #[cfg(all(target_os = "linux", not(elsewhere)))]
 mod runtime;
 #[cfg(all(target_os = "linux", not(elsewhere)))]
+#[cfg_attr(not(feature = "lab"), allow(unreachable_pub, unused_imports, dead_code))]
 mod sys;
 
 #[cfg(any(elsewhere, not(target_os = "linux")))]

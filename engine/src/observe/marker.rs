@@ -285,7 +285,7 @@ impl Observer for Marker {
     }
 
     fn is_still(&self) -> bool {
-        self.still.is_on()
+        self.still.is_believed()
     }
 
     fn source(&self) -> Source {

@@ -27,6 +27,11 @@ impl Still {
         self.windows_left > 0
     }
 
+    /// Whether the last marker that was tried was false: large folios here, as far as is known.
+    pub(crate) fn is_believed(&self) -> bool {
+        self.pause > PAUSE_WINDOWS_FIRST
+    }
+
     /// A marker was mapped by its neighbour.
     pub(crate) fn false_marker(&mut self) {
         self.false_in_a_row += 1;
@@ -62,10 +67,11 @@ mod tests {
         assert!(!still.is_on(), "one may be chance");
         still.false_marker();
         assert_eq!((0..1000).take_while(|_| still.skip_window()).count(), 8);
+        assert!(still.is_believed(), "also while the next window is tried");
         still.false_marker();
         assert_eq!((0..1000).take_while(|_| still.skip_window()).count(), 16);
         still.true_marker();
         still.false_marker();
-        assert!(!still.is_on());
+        assert!(!still.is_on() && !still.is_believed());
     }
 }

@@ -150,8 +150,14 @@ impl Kit {
         (self.resident, self.started) = (0, 0);
         let mut now = begun;
         let mut progressed = false;
+        let mut looks = 0;
         loop {
-            progressed |= self.look(shared, now)?;
+            // Where mapping wins nothing there is no hurry: one look a step, or a fast reader would
+            // keep this thread at its heels for ever.
+            if looks == 0 || !self.observer.is_still() {
+                progressed |= self.look(shared, now)?;
+                looks += 1;
+            }
             let Some(work) = self.next_work(now) else { break };
             before_fetch();
             self.carry_out(work, shared);
