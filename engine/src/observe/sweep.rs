@@ -12,7 +12,7 @@ use crate::stats::Counters;
 const REST_FACTOR: u64 = 256;
 /// A mapping that hardly has page tables yet is swept in microseconds; it may be swept more often,
 /// since that ends with the first readers.
-const REST_FACTOR_SHORT: u64 = 16;
+const REST_FACTOR_SHORT: u64 = 64;
 const SHORT_NANOS: u64 = 30_000;
 /// The shortest rest.
 const REST_NANOS_MIN: u64 = 50_000;

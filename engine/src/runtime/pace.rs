@@ -13,7 +13,7 @@ pub(super) const LOOK_NANOS_FIRST: u64 = 100_000;
 const VAIN_LOOKS_MAX: u32 = 8;
 /// The shortest and the longest rest of a calm mapping.
 const CALM_NANOS_FIRST: u64 = 1_000_000;
-const CALM_NANOS_MAX: u64 = 8_000_000;
+const CALM_NANOS_MAX: u64 = 16_000_000;
 
 /// What to do after a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
