@@ -107,7 +107,10 @@ fn a_prefetch_is_not_a_reader() {
         thread::sleep(Duration::from_millis(200));
         let stats = map.stats();
         let mapped = mapped_bytes(&map);
-        assert_eq!((stats.touches, mapped), (0, 4 * MIB), "{range:?}: nobody read: {stats:?}");
+        assert_eq!(stats.touches, 0, "{range:?}: nobody read: {stats:?}");
+        // One fault maps a block of addresses, which may begin before the range and end behind it.
+        let blocks = 4 * MIB..=4 * MIB + 2 * 64 * KIB;
+        assert!(blocks.contains(&mapped), "{range:?}: {mapped} bytes are mapped");
     }
 }
 

@@ -29,10 +29,13 @@ impl View {
         self.span.slice(offset(range.start), offset(range.end))
     }
 
-    /// The pages of `span`, which lies in the mapping.
-    pub(crate) fn pages_of(&self, span: Span) -> PageRange {
+    /// The pages of `span`, which lies in the mapping, widened to whole blocks: what mapping it may
+    /// have mapped.
+    pub(crate) fn blocks_of(&self, span: Span) -> PageRange {
         let offset = (span.addr - self.span.addr) as u64;
-        self.page_size.cover(offset..offset + span.len as u64).intersect(self.pages())
+        let pages = self.page_size.cover(offset..offset + span.len as u64).intersect(self.pages());
+        let last = pages.end.minus(PageCount(1));
+        PageRange::new(self.block_of(pages.start).start, self.block_of(last).end)
     }
 
     /// The pages that one fault on `page` may map: its block of addresses, cut to the mapping.

@@ -84,7 +84,7 @@ impl Task {
         let explicit_left = self.explicit.step(shared, before_fetch);
         for span in self.explicit.mapped() {
             if let State::Ready(kit) = &mut self.state {
-                kit.observer.account(kit.view.pages_of(span));
+                kit.observer.account(kit.view.blocks_of(span));
             }
         }
         let next = match &mut self.state {
