@@ -28,6 +28,8 @@ const BLOCKS_MAX: usize = 64;
 const EDGES_MAX: usize = 16;
 /// Markers that lie no further apart than this are of one reader.
 const RUN_PAGES: PageCount = PageCount(16 << 10);
+/// What counts as a window where none was planned.
+const WINDOW_PAGES: PageCount = PageCount(512);
 /// More runs than this found by one sweep are random touches.
 const EDGES_PER_SWEEP: usize = 4;
 
@@ -286,6 +288,10 @@ impl Observer for Marker {
 
     fn is_still(&self) -> bool {
         self.still.is_believed()
+    }
+
+    fn rests(&mut self, pages: PageCount) -> bool {
+        self.still.skip_windows(pages.0 / WINDOW_PAGES.0)
     }
 
     fn source(&self) -> Source {

@@ -14,7 +14,7 @@ pub(crate) use view::View;
 use std::io;
 
 use crate::fetch::Fetch;
-use crate::page::{Nanos, PageIndex, PageRange};
+use crate::page::{Nanos, PageCount, PageIndex, PageRange};
 use crate::policy::{Source, Window};
 use crate::stats::Counters;
 
@@ -63,6 +63,12 @@ pub(crate) trait Observer: Send {
 
     /// Whether windows are left to the reader for now, because mapping them wins nothing.
     fn is_still(&self) -> bool;
+
+    /// A reader went on by `pages` while windows are left to it: whether that goes on, or the next
+    /// window is to be tried.
+    fn rests(&mut self, _pages: PageCount) -> bool {
+        false
+    }
 
     /// Who it is. A guard rings when there is something to see: nobody needs to look.
     fn source(&self) -> Source;

@@ -50,8 +50,14 @@ impl Still {
 
     /// Asked before each window: whether to leave it alone.
     pub(crate) fn skip_window(&mut self) -> bool {
+        self.skip_windows(1)
+    }
+
+    /// The reader passed `count` windows that nobody planned: whether to leave the next one alone.
+    pub(crate) fn skip_windows(&mut self, count: u64) -> bool {
         let skip = self.is_on();
-        self.windows_left = self.windows_left.saturating_sub(1);
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        self.windows_left = self.windows_left.saturating_sub(count);
         skip
     }
 }
@@ -73,5 +79,16 @@ mod tests {
         still.true_marker();
         still.false_marker();
         assert!(!still.is_on() && !still.is_believed());
+    }
+
+    #[test]
+    fn windows_that_were_passed_unplanned_count_too() {
+        let mut still = Still::default();
+        assert!(!still.skip_windows(1), "it is not on");
+        still.false_marker();
+        still.false_marker();
+        assert!(still.skip_windows(7));
+        assert!(still.skip_windows(u64::MAX), "the eighth");
+        assert!(!still.skip_windows(0), "the next one is tried");
     }
 }

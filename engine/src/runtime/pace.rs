@@ -81,6 +81,11 @@ impl Pace {
         self.pages_per_milli * 2 * self.calm_nanos() / 1_000_000
     }
 
+    /// Whether it rests.
+    pub(super) fn is_calm(&self) -> bool {
+        self.calm > 0
+    }
+
     /// There is something to do after all.
     pub(super) fn wake(&mut self) {
         self.calm = 0;

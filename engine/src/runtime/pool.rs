@@ -22,7 +22,7 @@ use crate::sys::{self, Bell, UsageOf};
 /// How late a mapping may be before the standby steps in.
 const GRACE: Duration = Duration::from_millis(4);
 /// The standby sleeps for good when nothing was fetched for this long.
-const DEEP_AFTER: Nanos = Nanos(100_000_000);
+const DEEP_AFTER: Nanos = Nanos(10_000_000);
 /// The most threads, reached only when that many fetches are stuck at once.
 const WORKERS_MAX: usize = 32;
 /// How often the fault counters are looked at while mappings are dormant.

@@ -232,14 +232,24 @@ impl Kit {
             self.policy.on(&touched, &mut self.plan);
         }
         self.drop_overtaken();
-        self.queue_plan();
-        if self.touches.passed.is_empty() && self.plan.is_empty() {
-            return Ok(false);
+        let goes_on = !self.touches.passed.is_empty() || !self.plan.is_empty();
+        if goes_on {
+            self.progressed(now);
         }
+        self.queue_plan();
+        Ok(goes_on)
+    }
+
+    /// The reader went on. While all is calm its plan is dropped, but for one now and then.
+    fn progressed(&mut self, now: Nanos) {
         let passed = self.touches.passed.iter().copied();
         let furthest = passed.chain(self.touches.found.iter().map(|range| range.end)).max();
-        self.pace.progressed(now, furthest.unwrap_or_default());
-        Ok(true)
+        let furthest = furthest.unwrap_or_default();
+        let went = furthest.since(self.pace.reader());
+        self.pace.progressed(now, furthest);
+        if self.pace.is_calm() && self.observer.rests(went) && self.rest() {
+            self.plan.clear();
+        }
     }
 
     /// Forgets queued windows that a reader has gone through already.
@@ -314,22 +324,27 @@ impl Kit {
         Ok(())
     }
 
-    /// Large folios, all in memory: there is nothing to win. Looks ahead as far as the reader can
-    /// get until the next look, and rests if all of that is in memory too.
+    /// Large folios, all in memory: there is nothing to win.
     fn rest_if_calm(&mut self) {
         if self.started > 0 || !self.observer.is_still() {
-            return self.pace.wake();
+            self.pace.wake();
+        } else if self.resident > 0 && !self.pace.is_calm() {
+            self.rest();
         }
-        if self.resident == 0 {
-            return;
-        }
+    }
+
+    /// Looks ahead as far as the reader can get until the next look, and rests until then if all of
+    /// that is in memory. Returns whether it does.
+    fn rest(&mut self) -> bool {
         let reader = self.pace.reader();
         let ahead = PageRange::at(reader, PageCount(self.pace.rest())).intersect(self.view.pages());
         let span = self.view.span_of(ahead);
         let samples = (span.len / CALM_SAMPLE_BYTES).clamp(1, CALM_SAMPLES_MAX);
-        if !samples_are_cached(span, samples) {
+        let rests = samples_are_cached(span, samples);
+        if !rests {
             self.pace.wake();
         }
+        rests
     }
 }
 
