@@ -20,6 +20,16 @@ pub enum Error {
         /// What it would need.
         needs: &'static str,
     },
+    /// The bytes of a file that does not fit into the memory limit might change between two reads
+    /// of the same page, and safe code would see them change.
+    #[error(
+        "the file may change while it is mapped ({why}): raise the memory limit to its size, seal it \
+         (memfd), put it under fs-verity, or vouch for it with `unsafe open_assume_immutable`"
+    )]
+    NotImmutable {
+        /// Why no proof was found.
+        why: String,
+    },
     /// A system call failed.
     #[error("{call} failed: {source}")]
     Syscall {
@@ -40,6 +50,7 @@ impl From<Error> for io::Error {
     fn from(error: Error) -> io::Error {
         match error {
             Error::Configuration { .. } => io::Error::new(io::ErrorKind::InvalidInput, error),
+            Error::NotImmutable { .. } => io::Error::new(io::ErrorKind::PermissionDenied, error),
             Error::Unsupported { .. } => io::Error::new(io::ErrorKind::Unsupported, error),
             Error::Syscall { source, .. } => source,
         }

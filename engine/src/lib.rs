@@ -63,6 +63,9 @@ mod error;
 mod mmap;
 mod options;
 pub mod page;
+#[cfg(all(target_os = "linux", not(elsewhere)))]
+#[allow(dead_code, unused_imports)]
+mod paged;
 pub mod policy;
 mod reader;
 mod residency;

@@ -4,12 +4,14 @@
 //! leaves this module is safe to use.
 
 mod advise;
+mod arena;
 mod around;
 mod bell;
 mod cache;
 mod file;
 #[cfg(feature = "lab")]
 mod lab;
+mod lease;
 mod mincore;
 mod pagemap;
 #[cfg(feature = "lab")]
@@ -19,10 +21,14 @@ mod remap;
 mod span;
 mod thread;
 pub(crate) mod trip;
+mod uffd;
+mod uring;
 mod usage;
+mod wake;
 mod wipe;
 
 pub(crate) use advise::{has_populate, populate, populate_around, will_need};
+pub(crate) use arena::{Cell, FRAME_LEN, Fork};
 pub(crate) use around::fault_around;
 pub(crate) use bell::Bell;
 pub use cache::CacheView;
@@ -30,6 +36,7 @@ pub(crate) use cache::cache_view;
 pub(crate) use file::{FileFacts, file_facts, keep};
 #[cfg(feature = "lab")]
 pub(crate) use lab::{lab_map, lab_map_peer};
+pub(crate) use lease::{Lease, has_verity, is_sealed};
 pub(crate) use mincore::{all_cached, first_page_is_cached};
 pub(crate) use pagemap::Pagemap;
 #[cfg(feature = "lab")]
@@ -39,7 +46,11 @@ pub(crate) use remap::remap_populated;
 pub(crate) use span::Span;
 pub(crate) use thread::{block_all_signals, sleep_precisely};
 pub(crate) use trip::{TripSlot, guard};
+pub use uffd::FaultScope;
+pub(crate) use uffd::{Refused, Uffd, fault_scope};
+pub(crate) use uring::{Landed, Ring};
 pub use usage::{Usage, UsageOf, usage};
+pub(crate) use wake::{Wake, wait_readable};
 pub(crate) use wipe::{fork_guard_init, in_forked_child};
 
 use std::io;

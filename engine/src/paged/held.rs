@@ -1,0 +1,83 @@
+//! Small pages that were taken away a moment ago, and may be put back without I/O.
+
+use std::collections::HashMap;
+
+use crate::page::{PageIndex, PageSize};
+use crate::sys::{Cell, Span};
+
+/// A ring of pages: the newest takes the place of the oldest.
+#[derive(Debug)]
+pub(super) struct Held {
+    cell: Cell,
+    page_size: PageSize,
+    /// Whose content each place holds.
+    owners: Vec<Option<PageIndex>>,
+    places: HashMap<PageIndex, usize>,
+    next: usize,
+}
+
+impl Held {
+    /// Uses all of `cell`.
+    pub(super) fn new(cell: Cell, page_size: PageSize) -> Held {
+        let count = cell.len() / page_size.bytes() as usize;
+        Held { cell, page_size, owners: vec![None; count], places: HashMap::new(), next: 0 }
+    }
+
+    /// Keeps the content of `page`.
+    pub(super) fn keep(&mut self, page: PageIndex, content: &[u8]) {
+        let place = self.places.get(&page).copied().unwrap_or(self.next);
+        if place == self.next {
+            self.next = (self.next + 1) % self.owners.len();
+        }
+        if let Some(before) = self.owners[place].replace(page) {
+            self.places.remove(&before);
+        }
+        self.places.insert(page, place);
+        let span = self.place(place);
+        let from = span.addr - self.cell.span().addr;
+        self.cell.bytes_mut()[from..from + span.len].copy_from_slice(content);
+    }
+
+    /// Where the content of `page` is, if it is still here.
+    pub(super) fn find(&self, page: PageIndex) -> Option<Span> {
+        self.places.get(&page).map(|&place| self.place(place))
+    }
+
+    /// It is under the reader again.
+    pub(super) fn forget(&mut self, page: PageIndex) {
+        if let Some(place) = self.places.remove(&page) {
+            self.owners[place] = None;
+        }
+    }
+
+    fn place(&self, place: usize) -> Span {
+        let page = self.page_size.bytes() as usize;
+        self.cell.part(place * page..(place + 1) * page)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::Fork;
+
+    #[test]
+    fn the_oldest_makes_room_and_the_content_is_its_own() {
+        let cell = Cell::reserve(1, Fork::Inherit).unwrap().split(4 * 4096).pop().unwrap();
+        let mut held = Held::new(cell, PageSize::FOUR_KIB);
+        let start = held.cell.span().addr;
+        for page in 0..5 {
+            held.keep(PageIndex(page), &[page as u8; 4096]);
+        }
+        assert_eq!(held.find(PageIndex(0)), None);
+        for page in 1..5_u64 {
+            let at = held.find(PageIndex(page)).unwrap().addr - start;
+            assert_eq!(held.cell.bytes()[at..at + 4096], [page as u8; 4096]);
+        }
+        held.forget(PageIndex(2));
+        assert_eq!(held.find(PageIndex(2)), None);
+        held.keep(PageIndex(3), &[9; 4096]);
+        let at = held.find(PageIndex(3)).unwrap().addr - start;
+        assert_eq!(held.cell.bytes()[at], 9, "kept again in its place");
+    }
+}

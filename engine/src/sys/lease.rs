@@ -1,0 +1,125 @@
+//! Whether a file can change: read leases, seals, fs-verity.
+
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Arc;
+
+use super::check;
+
+/// The same number on every Linux; missing from the libc crate.
+const F_SETSIG: libc::c_int = 10;
+/// A signal that does nothing unless somebody asked for it.
+const QUIET_SIGNAL: libc::c_int = libc::SIGURG;
+/// `_IOR('f', 1, long)`: the flags of a file, as fscrypt and fs-verity show them.
+const FS_IOC_GETFLAGS: u64 =
+    (2 << 30) | ((size_of::<libc::c_long>() as u64) << 16) | (0x66 << 8) | 1;
+const FS_VERITY_FL: libc::c_long = 0x0010_0000;
+
+/// A read lease: while it is held, nobody has the file open for writing, and whoever wants to waits
+/// (up to /proc/sys/fs/lease-break-time, 45 s) until it is given up or taken away.
+///
+/// Source: fcntl(2), F_SETLEASE.
+#[derive(Debug)]
+pub(crate) struct Lease(Arc<OwnedFd>);
+
+impl Lease {
+    /// Takes a lease on `file`, which is open for reading only.
+    ///
+    /// # Errors
+    /// EAGAIN: somebody has it open for writing. EACCES: it belongs to somebody else. EINVAL: its
+    /// file system knows no leases.
+    pub(crate) fn take(file: Arc<OwnedFd>) -> io::Result<Lease> {
+        let fd = file.as_raw_fd();
+        // The signal that would tell of a break is SIGIO, which kills. Once before the lease, so
+        // that there is no moment with it, and once after, because taking one sets the owner.
+        fcntl(fd, F_SETSIG, QUIET_SIGNAL)?;
+        fcntl(fd, libc::F_SETLEASE, libc::F_RDLCK)?;
+        let lease = Lease(file);
+        fcntl(fd, F_SETSIG, QUIET_SIGNAL)?;
+        fcntl(fd, libc::F_SETOWN, 0)?;
+        Ok(lease)
+    }
+
+    /// Whether nobody can have written since it was taken.
+    pub(crate) fn holds(&self) -> bool {
+        fcntl(self.0.as_raw_fd(), libc::F_GETLEASE, 0)
+            .is_ok_and(|kind| kind == libc::F_RDLCK as u64)
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        // The descriptor may live on in a read that is in flight.
+        let _ = fcntl(self.0.as_raw_fd(), libc::F_SETLEASE, libc::F_UNLCK);
+    }
+}
+
+/// Whether `file` is a memfd whose bytes and length are sealed for good.
+pub(crate) fn is_sealed(file: &OwnedFd) -> bool {
+    let needed = (libc::F_SEAL_WRITE | libc::F_SEAL_SHRINK) as u64;
+    fcntl(file.as_raw_fd(), libc::F_GET_SEALS, 0).is_ok_and(|seals| seals & needed == needed)
+}
+
+/// Whether `file` is under fs-verity: read-only for ever.
+pub(crate) fn has_verity(file: &OwnedFd) -> bool {
+    let mut flags: libc::c_long = 0;
+    // SAFETY: the request writes one long to `flags`.
+    let result = unsafe { libc::ioctl(file.as_raw_fd(), FS_IOC_GETFLAGS as _, &raw mut flags) };
+    result == 0 && flags & FS_VERITY_FL != 0
+}
+
+fn fcntl(fd: libc::c_int, command: libc::c_int, argument: libc::c_int) -> io::Result<u64> {
+    // SAFETY: every command used here takes an integer and leaves memory alone.
+    let result = unsafe { libc::fcntl(fd, command, argument) };
+    check(libc::c_long::from(result))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+    use std::os::unix::fs::OpenOptionsExt;
+
+    fn read_only(path: &std::path::Path) -> Arc<OwnedFd> {
+        Arc::new(OwnedFd::from(File::open(path).unwrap()))
+    }
+
+    #[test]
+    fn a_lease_is_refused_while_there_is_a_writer_and_broken_by_the_next_one() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = file.path().to_owned();
+        let refused = Lease::take(read_only(&path)).unwrap_err();
+        assert_eq!(refused.raw_os_error(), Some(libc::EAGAIN));
+        let path = file.into_temp_path();
+        let lease = Lease::take(read_only(&path)).unwrap();
+        assert!(lease.holds());
+        // Does not wait, but says that it wants to write: no signal kills us, and the lease is no
+        // proof any more.
+        let mut options = File::options();
+        let writer = options.write(true).custom_flags(libc::O_NONBLOCK).open(&path);
+        assert_eq!(writer.unwrap_err().raw_os_error(), Some(libc::EWOULDBLOCK));
+        assert!(!lease.holds());
+        drop(lease);
+        File::options().write(true).open(&path).unwrap();
+    }
+
+    #[test]
+    fn only_a_memfd_with_both_seals_is_sealed() {
+        let seals = [
+            (0, false),
+            (libc::F_SEAL_SHRINK, false),
+            (libc::F_SEAL_SHRINK | libc::F_SEAL_WRITE, true),
+        ];
+        for (seals, expected) in seals {
+            let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
+            // SAFETY: the name is a C string; the call makes a new descriptor.
+            let fd = unsafe { libc::memfd_create(c"sealed".as_ptr(), flags) };
+            // SAFETY: the descriptor was just made and belongs to nobody else.
+            let file = unsafe { <OwnedFd as std::os::fd::FromRawFd>::from_raw_fd(fd) };
+            fcntl(fd, libc::F_ADD_SEALS, seals).unwrap();
+            assert_eq!(is_sealed(&file), expected, "{seals:#x}");
+        }
+        assert!(!is_sealed(&OwnedFd::from(File::open("/proc/self/exe").unwrap())));
+        assert!(!has_verity(&OwnedFd::from(File::open("/proc/self/exe").unwrap())));
+    }
+}

@@ -1,0 +1,455 @@
+//! userfaultfd(2): pages that are filled when they are touched, and taken away again.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use super::arena::{self, FRAME_LEN, Reserved};
+use super::{Cell, Span, check, in_forked_child};
+
+const UFFD_API: u64 = 0xaa;
+const UFFD_USER_MODE_ONLY: libc::c_int = 1;
+const EVENT_PAGEFAULT: u8 = 0x12;
+const MODE_MISSING: u64 = 1;
+/// Bits of `features` and of `ioctls`.
+const FEATURE_POISON: u64 = 1 << 14;
+const FEATURE_MOVE: u64 = 1 << 16;
+/// Faults taken in by one read(2).
+const FAULTS_AT_ONCE: usize = 64;
+
+/// `_IOWR(0xaa, number, size)`: the same layout on x86-64 and arm64.
+const fn ioctl_number(number: u64, size: usize) -> u64 {
+    (3 << 30) | ((size as u64) << 16) | (0xaa << 8) | number
+}
+const USERFAULTFD_IOC_NEW: u64 = 0xaa00;
+
+#[repr(C)]
+#[derive(Debug, Default)]
+struct Api {
+    api: u64,
+    features: u64,
+    ioctls: u64,
+}
+
+#[repr(C)]
+#[derive(Debug, Default)]
+struct Range {
+    start: u64,
+    len: u64,
+}
+
+#[repr(C)]
+#[derive(Debug, Default)]
+struct Register {
+    range: Range,
+    mode: u64,
+    ioctls: u64,
+}
+
+/// The argument of COPY and MOVE: where to, from where, how many bytes, mode, how many were done.
+#[repr(C)]
+#[derive(Debug, Default)]
+struct Transfer {
+    to: u64,
+    from: u64,
+    len: u64,
+    mode: u64,
+    done: i64,
+}
+
+/// The argument of ZEROPAGE and POISON.
+#[repr(C)]
+#[derive(Debug, Default)]
+struct Fill {
+    range: Range,
+    mode: u64,
+    done: i64,
+}
+
+/// `struct uffd_msg`, as far as page faults use it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+struct Message {
+    event: u8,
+    reserved: [u8; 7],
+    flags: u64,
+    address: u64,
+    more: u64,
+}
+
+/// Whose touches are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FaultScope {
+    /// Those of the program and those of the kernel on its behalf.
+    All,
+    /// Those of the program only (`UFFD_USER_MODE_ONLY`): a system call that is given a page which
+    /// is not in memory returns EFAULT.
+    UserMode,
+}
+
+/// How a page came not to be put where it should.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// The device, or somebody else, still holds the pages (EBUSY): now and then for a moment
+    /// after a direct read.
+    Pinned,
+    /// There is a page already (EEXIST), or there is none to take (ENOENT).
+    Raced,
+    Failed(io::Error),
+}
+
+/// Addresses that hold nothing until they are filled. Never written to by the program, but mapped
+/// writable: UFFDIO_MOVE asks for that.
+#[derive(Debug)]
+pub(crate) struct Uffd {
+    file: File,
+    scope: FaultScope,
+    features: u64,
+    reserved: Reserved,
+}
+
+impl Uffd {
+    /// Reserves `len` bytes, rounded up to whole frames, and watches over them.
+    ///
+    /// # Errors
+    /// EPERM and ENOSYS where userfaultfd is blocked; ENOMEM.
+    pub(crate) fn reserve(len: usize) -> io::Result<Uffd> {
+        let (file, scope) = open()?;
+        let features = negotiate(&file)?;
+        let len = len.max(1).next_multiple_of(FRAME_LEN);
+        // In this order (TRAPS 15): with mlockall(MCL_FUTURE) the kernel would fill a readable range
+        // with zeros before it is watched over.
+        let reserved = arena::reserve(len, libc::PROT_NONE)?;
+        let uffd = Uffd { file, scope, features, reserved };
+        let span = uffd.span();
+        // SAFETY: the range was just reserved for this purpose and holds nothing.
+        unsafe { libc::munlock(span.addr as *mut _, span.len) };
+        uffd.watch(span)?;
+        for advice in [libc::MADV_DONTFORK, libc::MADV_DONTDUMP, libc::MADV_NOHUGEPAGE] {
+            // SAFETY: as above; none of these changes contents.
+            unsafe { libc::madvise(span.addr as *mut _, span.len, advice) };
+        }
+        let prot = libc::PROT_READ | libc::PROT_WRITE;
+        // SAFETY: as above.
+        let result = unsafe { libc::mprotect(span.addr as *mut _, span.len, prot) };
+        check(libc::c_long::from(result))?;
+        Ok(uffd)
+    }
+
+    /// The addresses, all of them.
+    pub(crate) fn span(&self) -> Span {
+        self.reserved.aligned
+    }
+
+    /// The first `len` bytes as a slice.
+    ///
+    /// # Safety
+    /// What is filled in never differs from what was filled in there before, and the bytes are read
+    /// by nobody who serves the faults.
+    pub(crate) unsafe fn bytes(&self, len: usize) -> &[u8] {
+        assert!(len <= self.span().len);
+        // SAFETY: the range is mapped as long as `self` lives and only ever filled; the caller
+        // vouches for contents that stay the same.
+        unsafe { std::slice::from_raw_parts(self.span().addr as *const u8, len) }
+    }
+
+    pub(crate) fn scope(&self) -> FaultScope {
+        self.scope
+    }
+
+    pub(crate) fn has_move(&self) -> bool {
+        self.features & FEATURE_MOVE != 0
+    }
+
+    pub(crate) fn has_poison(&self) -> bool {
+        self.features & FEATURE_POISON != 0
+    }
+
+    /// Lets frames be moved into `cell`, which must be populated: from now on a touch where it is
+    /// empty would wait for ever.
+    pub(crate) fn adopt(&self, cell: &Cell) -> io::Result<()> {
+        self.watch(cell.span())
+    }
+
+    /// The end of [`adopt`](Uffd::adopt).
+    pub(crate) fn disown(&self, cell: &Cell) -> io::Result<()> {
+        let Span { addr, len } = cell.span();
+        let mut range = Range { start: addr as u64, len: len as u64 };
+        self.call(ioctl_number(1, 16) & !(1 << 30), &mut range)
+    }
+
+    fn watch(&self, span: Span) -> io::Result<()> {
+        let range = Range { start: span.addr as u64, len: span.len as u64 };
+        let mut register = Register { range, mode: MODE_MISSING, ioctls: 0 };
+        self.call(ioctl_number(0, size_of::<Register>()), &mut register)
+    }
+
+    /// Adds the offsets at which somebody waits; does not wait itself.
+    pub(crate) fn take_faults(&self, faults: &mut Vec<usize>) -> io::Result<()> {
+        let mut messages = [Message::default(); FAULTS_AT_ONCE];
+        // SAFETY: messages are plain integers without padding, so they may be seen as bytes.
+        let bytes = unsafe {
+            let len = size_of_val(&messages);
+            std::slice::from_raw_parts_mut(messages.as_mut_ptr().cast::<u8>(), len)
+        };
+        let read = match (&self.file).read(bytes) {
+            Ok(read) => read / size_of::<Message>(),
+            Err(error) if would_block(&error) => 0,
+            Err(error) => return Err(error),
+        };
+        let base = self.span().addr;
+        let offsets = messages[..read].iter().filter(|message| message.event == EVENT_PAGEFAULT);
+        faults.extend(offsets.map(|message| (message.address as usize).wrapping_sub(base)));
+        Ok(())
+    }
+
+    /// Puts the frame in `cell` at `offset`, where nothing may be, and wakes who waits there. The
+    /// cell is empty afterwards.
+    pub(crate) fn put(&self, cell: &Cell, offset: usize) -> Result<(), Refused> {
+        let to = self.part(offset, cell.len());
+        self.transfer(MOVE, cell.span(), to)
+    }
+
+    /// Takes the frame at `offset` back into `cell`, which is empty. Whoever reads there waits.
+    pub(crate) fn take(&self, offset: usize, cell: &Cell) -> Result<(), Refused> {
+        let from = self.part(offset, cell.len());
+        self.transfer(MOVE, from, cell.span())
+    }
+
+    /// Copies `from`, a part of a cell, to `offset`, and wakes who waits there. Pages that are there
+    /// already stay.
+    pub(crate) fn copy(&self, from: Span, offset: usize) -> Result<(), Refused> {
+        let to = self.part(offset, from.len);
+        self.transfer(COPY, from, to)
+    }
+
+    /// Fills `len` bytes from `offset` on with zeros.
+    pub(crate) fn zero(&self, offset: usize, len: usize) -> io::Result<()> {
+        self.fill(4, offset, len)
+    }
+
+    /// Makes a touch there a SIGBUS from now on, also for who waits there.
+    pub(crate) fn poison(&self, offset: usize, len: usize) -> io::Result<()> {
+        self.fill(8, offset, len)
+    }
+
+    fn fill(&self, number: u64, offset: usize, len: usize) -> io::Result<()> {
+        let to = self.part(offset, len);
+        let range = Range { start: to.addr as u64, len: to.len as u64 };
+        let mut fill = Fill { range, mode: 0, done: 0 };
+        match self.call(ioctl_number(number, size_of::<Fill>()), &mut fill) {
+            Err(error) if error.raw_os_error() == Some(libc::EEXIST) => self.wake(offset, len),
+            other => other,
+        }
+    }
+
+    /// Wakes who waits there, to look again.
+    pub(crate) fn wake(&self, offset: usize, len: usize) -> io::Result<()> {
+        let at = self.part(offset, len);
+        let mut range = Range { start: at.addr as u64, len: at.len as u64 };
+        self.call(ioctl_number(2, size_of::<Range>()) & !(1 << 30), &mut range)
+    }
+
+    /// Empties `len` bytes from `offset` on: the next touch waits to be filled again.
+    pub(crate) fn empty(&self, offset: usize, len: usize) -> io::Result<()> {
+        let at = self.part(offset, len);
+        // SAFETY: the range is ours; readers that touch it again are served the same bytes.
+        let result = unsafe { libc::madvise(at.addr as *mut _, at.len, libc::MADV_DONTNEED) };
+        check(libc::c_long::from(result)).map(|_| ())
+    }
+
+    fn part(&self, offset: usize, len: usize) -> Span {
+        let whole = self.span();
+        assert!(offset <= whole.len && len <= whole.len - offset, "{offset} + {len} of {whole:?}");
+        whole.slice(offset, offset + len)
+    }
+
+    fn transfer(&self, number: u64, from: Span, to: Span) -> Result<(), Refused> {
+        let mut at = 0;
+        while at < to.len {
+            let mut transfer = Transfer {
+                to: (to.addr + at) as u64,
+                from: (from.addr + at) as u64,
+                len: (to.len - at) as u64,
+                ..Transfer::default()
+            };
+            let result = self.call(ioctl_number(number, size_of::<Transfer>()), &mut transfer);
+            let Err(error) = result else { return Ok(()) };
+            // What was done before the error, which is the next one's then.
+            let done = usize::try_from(transfer.done).unwrap_or(0);
+            at += done;
+            match error.raw_os_error() {
+                Some(libc::EAGAIN) => {}
+                Some(libc::EEXIST) if number == COPY => {
+                    at += if done == 0 { self.skip(to, at) } else { 0 };
+                }
+                _ if done > 0 => {}
+                Some(libc::EBUSY) => return Err(Refused::Pinned),
+                Some(libc::EEXIST | libc::ENOENT) => return Err(Refused::Raced),
+                _ => return Err(Refused::Failed(error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Wakes whoever waits for the page at `at`, which is there already, and steps over it.
+    fn skip(&self, to: Span, at: usize) -> usize {
+        let page = super::page_size().bytes() as usize;
+        let offset = to.addr - self.span().addr + at;
+        // It fails for addresses that are not watched over, which these are.
+        let _ = self.wake(offset, page);
+        page
+    }
+
+    fn call<T>(&self, number: u64, argument: &mut T) -> io::Result<()> {
+        ioctl(&self.file, number, argument)
+    }
+}
+
+const COPY: u64 = 3;
+const MOVE: u64 = 5;
+
+fn ioctl<T>(file: &File, number: u64, argument: &mut T) -> io::Result<()> {
+    // SAFETY: every caller passes the structure that belongs to the number, and ranges that lie in
+    // the reservation or in a cell.
+    let result =
+        unsafe { libc::ioctl(file.as_raw_fd(), number as _, std::ptr::from_mut(argument)) };
+    check(libc::c_long::from(result)).map(|_| ())
+}
+
+fn would_block(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+}
+
+/// The least restricted one that this user may have (TRAPS 19).
+fn open() -> io::Result<(File, FaultScope)> {
+    let flags = libc::O_CLOEXEC | libc::O_NONBLOCK;
+    let full = open_with(flags).or_else(|_| open_device(flags));
+    match full {
+        Ok(file) => Ok((file, FaultScope::All)),
+        Err(_) => open_with(flags | UFFD_USER_MODE_ONLY).map(|file| (file, FaultScope::UserMode)),
+    }
+}
+
+fn open_with(flags: libc::c_int) -> io::Result<File> {
+    // SAFETY: the call takes flags only and makes a new descriptor.
+    let fd = unsafe { libc::syscall(libc::SYS_userfaultfd, flags) };
+    owned(check(fd)?)
+}
+
+/// Linux 6.1: whoever may open the device may have the full kind.
+fn open_device(flags: libc::c_int) -> io::Result<File> {
+    let device = File::options().read(true).write(true).open("/dev/userfaultfd")?;
+    // SAFETY: this request takes flags by value and makes a new descriptor.
+    let fd = unsafe { libc::ioctl(device.as_raw_fd(), USERFAULTFD_IOC_NEW as _, flags) };
+    owned(check(libc::c_long::from(fd))?)
+}
+
+fn owned(fd: u64) -> io::Result<File> {
+    // SAFETY: the descriptor was just made and belongs to nobody else.
+    Ok(unsafe { File::from_raw_fd(fd as libc::c_int) })
+}
+
+/// Asks for what this kernel has of MOVE and POISON. The features that a kernel has are told by the
+/// first of two descriptors only if it is asked for none; so try the most first.
+fn negotiate(file: &File) -> io::Result<u64> {
+    let wanted = [FEATURE_MOVE | FEATURE_POISON, FEATURE_POISON, 0];
+    let mut last = io::Error::from_raw_os_error(libc::EINVAL);
+    for features in wanted {
+        let mut api = Api { api: UFFD_API, features, ioctls: 0 };
+        match ioctl(file, ioctl_number(0x3f, size_of::<Api>()), &mut api) {
+            Ok(()) => return Ok(features),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+impl AsFd for Uffd {
+    /// Readable when somebody waits.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+impl Drop for Uffd {
+    /// In a forked child there is nothing at these addresses, or something of somebody else's.
+    fn drop(&mut self) {
+        if !in_forked_child() {
+            arena::unmap(self.reserved.whole);
+        }
+    }
+}
+
+/// Whether this user may have a userfaultfd, and of which kind.
+pub(crate) fn fault_scope() -> io::Result<FaultScope> {
+    open().map(|(_, scope)| scope)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::Fork;
+
+    fn uffd(len: usize) -> Option<Uffd> {
+        let uffd = Uffd::reserve(len).ok();
+        if uffd.is_none() {
+            println!("skipped: no userfaultfd here");
+        }
+        uffd
+    }
+
+    fn frame(byte: u8) -> Cell {
+        let mut cell = Cell::reserve(FRAME_LEN, Fork::Withhold).unwrap();
+        cell.populate().unwrap();
+        cell.bytes_mut().fill(byte);
+        cell
+    }
+
+    fn bytes(uffd: &Uffd) -> &[u8] {
+        // SAFETY: the test fills what it reads, always with the same.
+        unsafe { uffd.bytes(uffd.span().len) }
+    }
+
+    #[test]
+    fn a_frame_moves_in_and_out_and_in_again() {
+        let Some(uffd) = uffd(2 * FRAME_LEN) else { return };
+        if !uffd.has_move() {
+            return println!("skipped: no UFFDIO_MOVE here");
+        }
+        let cell = frame(7);
+        uffd.adopt(&cell).unwrap();
+        uffd.put(&cell, FRAME_LEN).unwrap();
+        assert!(bytes(&uffd)[FRAME_LEN..].iter().all(|&byte| byte == 7));
+        assert!(matches!(uffd.put(&cell, FRAME_LEN), Err(Refused::Raced)));
+        uffd.take(FRAME_LEN, &cell).unwrap();
+        assert!(cell.bytes().iter().all(|&byte| byte == 7));
+        uffd.put(&cell, FRAME_LEN).unwrap();
+        assert_eq!(bytes(&uffd)[FRAME_LEN + 5], 7);
+        uffd.take(FRAME_LEN, &cell).unwrap();
+        uffd.disown(&cell).unwrap();
+    }
+
+    #[test]
+    fn a_touch_is_reported_and_a_copy_wakes_it() {
+        let Some(uffd) = uffd(FRAME_LEN) else { return };
+        let cell = frame(9);
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(|| bytes(&uffd)[5 * 4096 + 17]);
+            let mut faults = Vec::new();
+            while faults.is_empty() {
+                uffd.take_faults(&mut faults).unwrap();
+            }
+            assert_eq!(faults, [5 * 4096]);
+            uffd.copy(cell.part(0..4096), 5 * 4096).unwrap();
+            assert_eq!(reader.join().unwrap(), 9);
+        });
+        // A page that is there already is stepped over.
+        uffd.copy(cell.part(0..8 * 4096), 2 * 4096).unwrap();
+        assert!(bytes(&uffd)[2 * 4096..10 * 4096].iter().all(|&byte| byte == 9));
+        uffd.empty(5 * 4096, 4096).unwrap();
+        uffd.zero(5 * 4096, 4096).unwrap();
+        assert_eq!(bytes(&uffd)[5 * 4096], 0);
+    }
+}
