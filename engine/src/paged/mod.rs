@@ -1,11 +1,15 @@
 //! A mapping of bounded memory, filled when it is touched.
 
+#[cfg(feature = "bgzf")]
+mod bgzf;
 mod disk;
 mod held;
 mod immutable;
 mod slots;
 mod source;
 
+#[cfg(feature = "bgzf")]
+pub use bgzf::Bgzf;
 pub(crate) use disk::Queue;
 pub(crate) use immutable::{Immutability, Proof};
 pub(crate) use source::{Access, FileSource, Source};

@@ -1,0 +1,302 @@
+//! What a block-gzip file may look like, and what must be refused.
+
+use std::io::ErrorKind::{InvalidData, UnexpectedEof};
+use std::io::Write;
+
+use flate2::{Compress, Compression, FlushCompress};
+use proptest::prelude::*;
+use tempfile::NamedTempFile;
+
+use super::*;
+
+/// What bgzip puts into a block, so that even what does not compress fits into 64 KiB.
+const BGZIP_LEN: usize = 0xff00;
+
+/// A block that holds `bytes`, with `extra` fields before the one that counts.
+fn block_with(bytes: &[u8], level: Compression, extra: &[u8]) -> Vec<u8> {
+    let mut data = vec![0; bytes.len() + 1024];
+    let mut deflate = Compress::new(level, false);
+    deflate.compress(bytes, &mut data, FlushCompress::Finish).unwrap();
+    data.truncate(deflate.total_out() as usize);
+    let mut crc = Crc::new();
+    crc.update(bytes);
+    let block_len = HEADER_LEN + extra.len() + data.len() + TRAILER_LEN;
+    let mut block = vec![31, 139, 8, 4, 0, 0, 0, 0, 0, 255];
+    block.extend(u16::try_from(6 + extra.len()).unwrap().to_le_bytes());
+    block.extend(extra);
+    block.extend(b"BC\x02\x00");
+    block.extend(u16::try_from(block_len - 1).unwrap().to_le_bytes());
+    block.extend(data);
+    block.extend(crc.sum().to_le_bytes());
+    block.extend(u32::try_from(bytes.len()).unwrap().to_le_bytes());
+    block
+}
+
+fn block(bytes: &[u8]) -> Vec<u8> {
+    block_with(bytes, Compression::default(), &[])
+}
+
+/// A whole file of these blocks.
+fn bgzf(blocks: &[&[u8]]) -> Vec<u8> {
+    let mut file: Vec<u8> = blocks.iter().flat_map(|bytes| block(bytes)).collect();
+    file.extend(EOF_MARKER);
+    file
+}
+
+fn written(file: &[u8]) -> NamedTempFile {
+    let mut temporary = NamedTempFile::new().unwrap();
+    temporary.write_all(file).unwrap();
+    temporary
+}
+
+fn open(file: &[u8]) -> io::Result<Bgzf> {
+    Bgzf::open(written(file).path())
+}
+
+/// Bytes that compress (`kinds` small) or do not (256).
+fn noise(len: usize, kinds: u64) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state % kinds) as u8
+    };
+    (0..len).map(|_| next()).collect()
+}
+
+/// Reads until `len` bytes or the end are there.
+fn read(source: &Bgzf, len: usize, offset: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0xaa; len];
+    let mut filled = 0;
+    while filled < len {
+        match source.read_at(&mut bytes[filled..], offset + filled as u64)? {
+            0 => break,
+            more => filled += more,
+        }
+    }
+    bytes.truncate(filled);
+    Ok(bytes)
+}
+
+#[track_caller]
+fn assert_invalid<T: Debug>(result: io::Result<T>, words: &[&str]) {
+    let error = result.unwrap_err();
+    assert_eq!(error.kind(), InvalidData, "{error}");
+    for word in words {
+        assert!(error.to_string().contains(word), "{error}: without {word:?}");
+    }
+}
+
+#[test]
+fn a_file_of_only_the_marker_holds_nothing() {
+    let source = open(&EOF_MARKER).unwrap();
+    assert_eq!((source.len(), source.is_empty(), source.alignment()), (0, true, 1));
+    assert_eq!(source.read_at(&mut [0; 10], 0).unwrap(), 0);
+    assert_eq!(block(&[]), EOF_MARKER);
+}
+
+#[test]
+fn one_block_is_read_whole_in_part_and_past_the_end() {
+    let bytes = noise(10_000, 20);
+    let source = open(&bgzf(&[&bytes])).unwrap();
+    assert_eq!(source.len(), 10_000);
+    assert_eq!(read(&source, 10_000, 0).unwrap(), bytes);
+    assert_eq!(read(&source, 77, 0).unwrap(), bytes[..77]);
+    assert_eq!(read(&source, 20_000, 9_999).unwrap(), bytes[9_999..]);
+    assert_eq!(read(&source, 1, 10_000).unwrap(), []);
+    assert_eq!(read(&source, 1, u64::MAX).unwrap(), []);
+    assert_eq!(source.read_at(&mut [], 5).unwrap(), 0);
+}
+
+#[test]
+fn a_read_takes_all_the_blocks_it_covers_at_once() {
+    let bytes = noise(5 * BGZIP_LEN + 2 * UNCOMPRESSED_LEN_MAX, 256);
+    let (random, even) = bytes.split_at(5 * BGZIP_LEN);
+    let even: Vec<u8> = even.iter().map(|byte| byte % 4).collect();
+    let blocks: Vec<&[u8]> =
+        random.chunks(BGZIP_LEN).chain(even.chunks(UNCOMPRESSED_LEN_MAX)).collect();
+    let source = open(&bgzf(&blocks)).unwrap();
+    let bytes = blocks.concat();
+    let mut buf = vec![0; bytes.len() + 1];
+    assert_eq!(source.read_at(&mut buf, 0).unwrap(), bytes.len());
+    assert_eq!(buf[..bytes.len()], bytes);
+    assert_eq!(source.read_at(&mut buf[..200_000], 250_001).unwrap(), 200_000);
+    assert_eq!(buf[..200_000], bytes[250_001..450_001]);
+}
+
+#[test]
+fn empty_blocks_in_between_are_passed_over() {
+    let file = [bgzf(&[b"", b"", b"abc", b"", b""]), bgzf(&[b"de", b""])].concat();
+    let source = open(&file).unwrap();
+    assert_eq!(source.len(), 5);
+    for begin in 0..5 {
+        for end in begin..5 {
+            let bytes = read(&source, end - begin, begin as u64).unwrap();
+            assert_eq!(bytes, b"abcde"[begin..end]);
+        }
+    }
+}
+
+#[test]
+fn offsets_go_beyond_32_bits() {
+    let zeros = block(&[0; UNCOMPRESSED_LEN_MAX]);
+    let file = [zeros.repeat(65_537), bgzf(&[b"far away"])].concat();
+    let source = open(&file).unwrap();
+    assert_eq!(source.len(), (65_537 << 16) + 8);
+    assert_eq!(read(&source, 10, (65_537 << 16) - 2).unwrap(), b"\0\0far away");
+}
+
+#[test]
+fn other_extra_fields_are_passed_over() {
+    let longer = block_with(b"abc", Compression::default(), b"XY\x03\x00abcBC\x01\x00-");
+    let source = open(&[longer, bgzf(&[b"de"])].concat()).unwrap();
+    assert_eq!(read(&source, 9, 0).unwrap(), b"abcde");
+}
+
+#[test]
+fn threads_read_at_once() {
+    let bytes = noise(1 << 20, 8);
+    let blocks: Vec<&[u8]> = bytes.chunks(10_007).collect();
+    let (source, bytes) = (&open(&bgzf(&blocks)).unwrap(), &bytes);
+    std::thread::scope(|scope| {
+        for thread in 0..8 {
+            scope.spawn(move || {
+                for offset in (thread * 1_001..bytes.len()).step_by(30_011) {
+                    let end = bytes.len().min(offset + 25_000);
+                    let read = read(source, 25_000, offset as u64).unwrap();
+                    assert_eq!(read, bytes[offset..end]);
+                }
+            });
+        }
+    });
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn any_part_is_what_was_written(
+        lens in prop::collection::vec(prop_oneof![0..40_usize, 0..=BGZIP_LEN], 0..8),
+        reads in prop::collection::vec((any::<u64>(), 0..150_000_usize), 1..32),
+        kinds in prop_oneof![Just(3), Just(256)],
+    ) {
+        let bytes = noise(lens.iter().sum(), kinds);
+        let mut rest = &bytes[..];
+        let blocks: Vec<&[u8]> =
+            lens.iter().map(|&len| rest.split_off(..len).unwrap()).collect();
+        let source = open(&bgzf(&blocks)).unwrap();
+        prop_assert_eq!(source.len(), bytes.len() as u64);
+        for (offset, len) in reads {
+            let begin = (offset % (bytes.len() as u64 + 1)) as usize;
+            let end = bytes.len().min(begin + len);
+            prop_assert_eq!(&read(&source, len, begin as u64).unwrap(), &bytes[begin..end]);
+        }
+    }
+}
+
+#[test]
+fn a_file_cut_anywhere_is_truncated() {
+    let file = bgzf(&[&noise(300, 256), &noise(300, 2)]);
+    for len in 0..file.len() {
+        assert_invalid(open(&file[..len]), &["truncated"]);
+    }
+    open(&file).unwrap();
+}
+
+#[test]
+fn a_file_without_the_marker_is_truncated() {
+    assert_invalid(open(&block(b"abc")), &["truncated", "end-of-file"]);
+    // A block may end as the marker does.
+    let stored = block_with(&EOF_MARKER, Compression::none(), &[]);
+    assert_invalid(open(&stored), &["truncated", "end-of-file"]);
+    let mut other = bgzf(&[b"abc"]);
+    let flags = other.len() - EOF_MARKER.len() + 8;
+    other[flags] = 2;
+    assert_invalid(open(&other), &["truncated", "end-of-file"]);
+}
+
+#[test]
+fn what_is_no_bgzf_is_refused_where_it_begins() {
+    assert_invalid(open(b"hello"), &["offset 0:", "not BGZF"]);
+    assert_invalid(open(&noise(10_000, 256)), &["offset 0:", "not BGZF"]);
+    let mut gzip = block(b"abc");
+    gzip[3] = 0;
+    assert_invalid(open(&gzip), &["offset 0:", "not BGZF"]);
+    let mut nameless = bgzf(&[b"abc"]);
+    nameless[13] = b'D';
+    assert_invalid(open(&nameless), &["offset 0:", "not BGZF"]);
+    let (first, marker) = (block(b"abc"), EOF_MARKER.len());
+    let words = format!("offset {}:", first.len() + marker);
+    let after = [&first[..], &EOF_MARKER, b"x"].concat();
+    assert_invalid(open(&after), &[&words, "not BGZF"]);
+    assert_eq!(Bgzf::open("/").unwrap_err().raw_os_error(), Some(libc::EISDIR));
+    assert_eq!(Bgzf::open("/dev/null").unwrap_err().raw_os_error(), Some(libc::EINVAL));
+}
+
+#[test]
+fn a_flipped_byte_is_an_error_that_names_the_block() {
+    let first = block(b"before");
+    let second = block_with(&noise(500, 256), Compression::none(), &[]);
+    let words = format!("offset {}:", first.len());
+    let file = [&first[..], &second, &bgzf(&[b"after"])].concat();
+    // A stored block: 5 bytes that say so, and what it holds.
+    let begin = first.len() + HEADER_LEN + 5;
+    let crc_end = first.len() + second.len() - 4;
+    for flipped in begin..crc_end {
+        let mut file = file.clone();
+        file[flipped] ^= 1;
+        let source = open(&file).unwrap();
+        let mut buf = [0; 600];
+        assert_eq!(source.read_at(&mut buf, 0).unwrap(), 6, "what comes before is given");
+        assert_invalid(source.read_at(&mut buf, 6), &[&words, "wrong CRC32"]);
+        assert_invalid(source.read_at(&mut buf[..1], 400), &[&words, "wrong CRC32"]);
+        assert_eq!(read(&source, 9, 506).unwrap(), b"after");
+    }
+    let mut file = file.clone();
+    file[begin - 5] = 7;
+    assert_invalid(open(&file).unwrap().read_at(&mut [0; 9], 6), &[&words, "no deflate"]);
+}
+
+#[test]
+fn a_wrong_isize_is_an_error() {
+    let good = block(&noise(1_000, 5));
+    let at = good.len() - 4;
+    for wrong in [1, 999, 1_001, 65_536_u32] {
+        let mut file = [&good[..], &EOF_MARKER].concat();
+        file[at..at + 4].copy_from_slice(&wrong.to_le_bytes());
+        let source = open(&file).unwrap();
+        assert_eq!(source.len(), u64::from(wrong));
+        assert_invalid(read(&source, 70_000, 0), &["offset 0:", "not as long as it says"]);
+    }
+    for wrong in [65_537, u32::MAX] {
+        let mut file = [&good[..], &EOF_MARKER].concat();
+        file[at..at + 4].copy_from_slice(&wrong.to_le_bytes());
+        assert_invalid(open(&file), &["offset 0:", "claims to hold"]);
+    }
+}
+
+#[test]
+fn a_wrong_block_size_is_an_error() {
+    let good = bgzf(&[b"abc"]);
+    for (wrong, words) in [(65_535, "truncated after"), (0, "shorter"), (25, "shorter")] {
+        let mut file = good.clone();
+        file[16..18].copy_from_slice(&u16::to_le_bytes(wrong));
+        assert_invalid(open(&file), &["offset 0:", words]);
+    }
+    let mut file = good.clone();
+    file[10..12].copy_from_slice(&u16::MAX.to_le_bytes());
+    assert_invalid(open(&file), &["offset 0:", "truncated after"]);
+}
+
+#[test]
+fn a_file_that_changes_later_is_an_error() {
+    let temporary = written(&bgzf(&[&noise(500, 256), b"abc"]));
+    let source = Bgzf::open(temporary.path()).unwrap();
+    let write = |bytes: &[u8]| temporary.as_file().write_all_at(bytes, 0).unwrap();
+    write(&bgzf(&[&noise(400, 256), b"abc"]));
+    assert_invalid(read(&source, 500, 0), &["offset 0:", "has changed"]);
+    write(b"hello");
+    assert_invalid(read(&source, 500, 0), &["offset 0:", "not BGZF"]);
+    temporary.as_file().set_len(100).unwrap();
+    assert_eq!(read(&source, 500, 0).unwrap_err().kind(), UnexpectedEof);
+}
