@@ -64,7 +64,6 @@ mod mmap;
 mod options;
 pub mod page;
 #[cfg(all(target_os = "linux", not(elsewhere)))]
-#[allow(dead_code, unused_imports)]
 mod paged;
 pub mod policy;
 mod reader;
@@ -101,8 +100,12 @@ pub mod lab;
 pub use error::Error;
 pub use mmap::*;
 pub use options::{BUDGET_DEFAULT, FOLLOWED_LEN_MIN, Fetcher, Mode};
+#[cfg(all(target_os = "linux", not(elsewhere)))]
+pub use paged::*;
 pub use policy::PolicyKind;
 pub use reader::{ReadPath, Reader, ReaderStats};
 pub use residency::Residency;
 pub use runtime::{Prefetch, PrefetchState};
 pub use stats::Stats;
+#[cfg(all(target_os = "linux", not(elsewhere)))]
+pub use sys::FaultScope;

@@ -3,37 +3,48 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 macro_rules! counters {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// What the engine did for one mapping, from its creation until now.
-        ///
-        /// All counters only grow. They are read one by one while the engine runs on, so they are
-        /// not a consistent snapshot to the last unit. All are 0 with [`Mode::Off`](crate::Mode::Off).
+    (
+        $(#[$about:meta])* $Stats:ident, $Counters:ident:
+        $($(#[$doc:meta])* $name:ident,)*
+    ) => {
+        $(#[$about])*
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         #[non_exhaustive]
-        pub struct Stats { $($(#[$doc])* pub $name: u64,)* }
+        pub struct $Stats { $($(#[$doc])* pub $name: u64,)* }
 
-        /// The live counters behind [`Stats`].
+        /// The live counters behind the public ones.
         #[derive(Debug, Default)]
-        pub(crate) struct Counters { $(pub(crate) $name: AtomicU64,)* }
+        pub(crate) struct $Counters { $(pub(crate) $name: std::sync::atomic::AtomicU64,)* }
 
-        impl Counters {
-            pub(crate) fn snapshot(&self) -> Stats {
-                Stats { $($name: self.$name.load(Ordering::Relaxed),)* }
+        impl $Counters {
+            pub(crate) fn snapshot(&self) -> $Stats {
+                let load = |counter: &std::sync::atomic::AtomicU64| {
+                    counter.load(std::sync::atomic::Ordering::Relaxed)
+                };
+                $Stats { $($name: load(&self.$name),)* }
             }
         }
 
-        impl Stats {
+        impl $Stats {
             /// The counters with their names, in the order of the documentation.
             #[must_use]
             pub fn fields(&self) -> Vec<(&'static str, u64)> {
-                let Stats { $($name,)* } = *self;
+                let $Stats { $($name,)* } = *self;
                 vec![$((stringify!($name), $name),)*]
             }
         }
     };
 }
 
+#[cfg(all(target_os = "linux", not(elsewhere)))]
+pub(crate) use counters;
+
 counters! {
+    /// What the engine did for one mapping, from its creation until now.
+    ///
+    /// All counters only grow. They are read one by one while the engine runs on, so they are not a
+    /// consistent snapshot to the last unit. All are 0 with [`Mode::Off`](crate::Mode::Off).
+    Stats, Counters:
     /// Looks at the page table (PAGEMAP_SCAN calls).
     polls,
     /// Touches that were learnt: markers passed, guard trips, pages found by a scan.

@@ -9,7 +9,7 @@ mod descriptor;
 mod mapping;
 mod mutable;
 mod options;
-mod range;
+pub(crate) mod range;
 mod raw;
 mod read_only;
 

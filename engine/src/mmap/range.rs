@@ -3,7 +3,7 @@
 use std::ops::{Bound, Range, RangeBounds};
 
 /// The part of `range` that lies in `0..len`; empty when there is none.
-pub(super) fn clip(range: &impl RangeBounds<usize>, len: usize) -> Range<usize> {
+pub(crate) fn clip(range: &impl RangeBounds<usize>, len: usize) -> Range<usize> {
     let start = match range.start_bound() {
         Bound::Included(&start) => start,
         Bound::Excluded(&before) => before.saturating_add(1),
@@ -19,7 +19,7 @@ pub(super) fn clip(range: &impl RangeBounds<usize>, len: usize) -> Range<usize> 
 }
 
 /// The parts of `ranges` that lie in `0..len`, without the empty ones.
-pub(super) fn clip_many(ranges: &[Range<usize>], len: usize) -> Vec<Range<usize>> {
+pub(crate) fn clip_many(ranges: &[Range<usize>], len: usize) -> Vec<Range<usize>> {
     ranges.iter().map(|range| clip(range, len)).filter(|range| !range.is_empty()).collect()
 }
 

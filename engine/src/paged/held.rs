@@ -23,8 +23,8 @@ impl Held {
         Held { cell, page_size, owners: vec![None; count], places: HashMap::new(), next: 0 }
     }
 
-    /// Keeps the content of `page`.
-    pub(super) fn keep(&mut self, page: PageIndex, content: &[u8]) {
+    /// Keeps the content of `page`, which `fill` writes.
+    pub(super) fn keep(&mut self, page: PageIndex, fill: impl FnOnce(&mut [u8])) {
         let place = self.places.get(&page).copied().unwrap_or(self.next);
         if place == self.next {
             self.next = (self.next + 1) % self.owners.len();
@@ -35,7 +35,7 @@ impl Held {
         self.places.insert(page, place);
         let span = self.place(place);
         let from = span.addr - self.cell.span().addr;
-        self.cell.bytes_mut()[from..from + span.len].copy_from_slice(content);
+        fill(&mut self.cell.bytes_mut()[from..from + span.len]);
     }
 
     /// Where the content of `page` is, if it is still here.
@@ -67,7 +67,7 @@ mod tests {
         let mut held = Held::new(cell, PageSize::FOUR_KIB);
         let start = held.cell.span().addr;
         for page in 0..5 {
-            held.keep(PageIndex(page), &[page as u8; 4096]);
+            held.keep(PageIndex(page), |bytes| bytes.fill(page as u8));
         }
         assert_eq!(held.find(PageIndex(0)), None);
         for page in 1..5_u64 {
@@ -76,7 +76,7 @@ mod tests {
         }
         held.forget(PageIndex(2));
         assert_eq!(held.find(PageIndex(2)), None);
-        held.keep(PageIndex(3), &[9; 4096]);
+        held.keep(PageIndex(3), |bytes| bytes.fill(9));
         let at = held.find(PageIndex(3)).unwrap().addr - start;
         assert_eq!(held.cell.bytes()[at], 9, "kept again in its place");
     }

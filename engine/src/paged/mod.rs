@@ -1,30 +1,365 @@
 //! A mapping of bounded memory, filled when it is touched.
+//!
+//! ```text
+//!   touch -> userfaultfd -> service thread -> policy -> plan
+//!                               |                         |
+//!              UFFDIO_MOVE / COPY <- frames <- io_uring, O_DIRECT
+//! ```
+//!
+//! One thread serves the faults of one `Paged` and owns all of its state (`pager`): there is
+//! nothing to lock. The file is cut into slots of 2 MiB. Along a run a slot is one huge frame that is
+//! moved under the reader and, once the reader has passed, back into the pool; elsewhere it is single
+//! pages, copied.
 
 #[cfg(feature = "bgzf")]
 mod bgzf;
 mod disk;
+mod evict;
+mod flight;
+mod frames;
 mod held;
 mod immutable;
+mod options;
+mod pager;
+mod reads;
+mod report;
+mod service;
 mod slots;
 mod source;
+mod stats;
 
 #[cfg(feature = "bgzf")]
 pub use bgzf::Bgzf;
-pub(crate) use disk::Queue;
-pub(crate) use immutable::{Immutability, Proof};
-pub(crate) use source::{Access, FileSource, Source};
-
-/// What happens when the source of a `Paged` fails.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum OnIoError {
-    /// A.
-    #[default]
-    Abort,
-}
+pub use disk::Queue;
+pub use immutable::Immutability;
+pub use options::{FrameSize, MEMORY_LIMIT_DEFAULT, MEMORY_LIMIT_MIN, OnIoError, PagedOptions};
+pub use report::PageError;
+pub use source::{Access, Immutable, Source};
+pub use stats::{PagedMode, PagedStats};
 
 use std::io;
+use std::ops::{Deref, Range, RangeBounds};
+use std::path::Path;
+use std::sync::Arc;
 
+use self::frames::Frames;
+use self::held::Held;
+use self::immutable::Proof;
+use self::pager::{PIECE_BYTES, Pager, Parts};
+use self::report::Report;
+use self::service::Service;
+use self::slots::Shape;
+use self::source::FileSource;
+use self::stats::PagedCounters;
+use crate::Error;
+use crate::mmap::range::{clip, clip_many};
+use crate::page::{ByteLen, PageRange};
+use crate::policy::Geometry;
+use crate::sys::{self, Cell, FRAME_LEN, Fork, Uffd};
+
+/// A file as `&[u8]`, however large, in a fixed amount of memory.
+pub struct Paged {
+    backing: Backing,
+    source: Arc<dyn Source>,
+}
+
+#[derive(Debug)]
+enum Backing {
+    Userfault(Box<Userfault>),
+    /// All of it, read when it was opened.
+    Owned(Vec<u8>),
+}
+
+/// In the order of dropping: the service ends before the addresses go.
+#[derive(Debug)]
+struct Userfault {
+    service: Service,
+    uffd: Arc<Uffd>,
+    shape: Shape,
+    report: Report,
+    counters: Arc<PagedCounters>,
+    mode: PagedMode,
+}
+
+/// Who says that the bytes do not change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trust {
+    Proof,
+    Caller,
+}
+
+impl Paged {
+    /// Opens the file at `path` with the default [`PagedOptions`].
+    ///
+    /// # Errors
+    /// As [`PagedOptions::open`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Paged, Error> {
+        PagedOptions::new().open(path)
+    }
+
+    /// Opens the file at `path`, whose bytes do not change, with the default [`PagedOptions`].
+    ///
+    /// # Safety
+    /// As [`PagedOptions::open_assume_immutable`].
+    ///
+    /// # Errors
+    /// As [`PagedOptions::open_assume_immutable`].
+    pub unsafe fn open_assume_immutable(path: impl AsRef<Path>) -> Result<Paged, Error> {
+        Paged::from_path(path.as_ref(), &PagedOptions::new(), Trust::Caller)
+    }
+
+    fn from_path(path: &Path, options: &PagedOptions, trust: Trust) -> Result<Paged, Error> {
+        let file = FileSource::open(path).map_err(syscall("open"))?;
+        let (access, descriptor) = (file.access(), Arc::clone(file.descriptor()));
+        let name = path.display().to_string();
+        let proof = |fits| match trust {
+            Trust::Proof => Proof::find(&descriptor, fits),
+            Trust::Caller => Ok(Proof::Always(Immutability::Assumed)),
+        };
+        Paged::build(Arc::new(file), &name, options, Some(access), proof)
+    }
+
+    fn from_source(
+        source: Arc<dyn Source>,
+        options: &PagedOptions,
+        trust: Trust,
+    ) -> Result<Paged, Error> {
+        let proof = |fits| match trust {
+            _ if fits => Ok(Proof::Once),
+            Trust::Caller => Ok(Proof::Always(Immutability::Assumed)),
+            Trust::Proof => {
+                let why = "it is a source that does not promise to be `Immutable`".to_owned();
+                Err(Error::NotImmutable { why })
+            }
+        };
+        Paged::build(source, "a source", options, None, proof)
+    }
+
+    fn build(
+        source: Arc<dyn Source>,
+        name: &str,
+        options: &PagedOptions,
+        access: Option<Access>,
+        proof: impl FnOnce(bool) -> Result<Proof, Error>,
+    ) -> Result<Paged, Error> {
+        let page_size = sys::page_size();
+        options.check(page_size.bytes())?;
+        let shape = Shape { len: source.len(), page_size };
+        let len = usize::try_from(shape.len)
+            .map_err(|_| Error::Unsupported { what: "a file this long", needs: "64-bit addresses" })?;
+        if len == 0 {
+            return Ok(Paged { backing: Backing::Owned(Vec::new()), source });
+        }
+        let uffd = match Uffd::reserve(len) {
+            Ok(uffd) => Arc::new(uffd),
+            Err(_) if shape.len <= options.memory_limit => {
+                let bytes = read_all(&*source, len).map_err(syscall("read"))?;
+                return Ok(Paged { backing: Backing::Owned(bytes), source });
+            }
+            Err(_) => return Err(Error::Unsupported { what: "Paged", needs: USERFAULTFD_NEEDED }),
+        };
+        sys::fork_guard_init();
+        let memory = Memory::split(options.memory_limit, &shape);
+        let proof = proof(memory.frames as u64 >= shape.slots())?;
+        let report = Report::new(name, options.on_io_error);
+        let counters = Arc::new(PagedCounters::default());
+        let disk = disk::disk(&source, options.queue_depth).map_err(syscall("io_uring_setup"))?;
+        let mode = PagedMode::Userfault {
+            scope: uffd.scope(),
+            queue: disk.queue(),
+            access,
+            immutability: proof.kind(),
+        };
+        let budget = ByteLen((memory.frames * FRAME_LEN) as u64);
+        let mut geometry = Geometry::new(page_size, ByteLen(shape.len), budget);
+        geometry.fault_around = crate::page::PageCount(1);
+        let unit = match options.frame_size {
+            FrameSize::Auto => page_size.bytes(),
+            FrameSize::Small(bytes) => u64::from(bytes),
+        };
+        let reserve = |len| Cell::reserve(len, Fork::Withhold).map_err(syscall("mmap"));
+        let frames = Frames::new(memory.frames, shape.pages_per_slot()).map_err(syscall("mmap"))?;
+        let pager = Pager::new(Parts {
+            uffd: Arc::clone(&uffd),
+            disk,
+            proof,
+            report: report.clone(),
+            shape,
+            frames,
+            staging: reserve(memory.staging)?.split(PIECE_BYTES as usize),
+            held: Held::new(reserve(memory.held)?, page_size),
+            policy: options.policy.build(geometry),
+            unit: page_size.pages_for(ByteLen(unit)),
+            counters: Arc::clone(&counters),
+        });
+        let service = Service::start(pager).map_err(syscall("clone"))?;
+        let userfault = Userfault { service, uffd, shape, report, counters, mode };
+        Ok(Paged { backing: Backing::Userfault(Box::new(userfault)), source })
+    }
+
+    /// Reads at `offset` of the source into `buf`, past the mapping: no page is touched, and a page
+    /// that cannot be read is an error and nothing else.
+    ///
+    /// May read less than `buf` holds; 0 at the end.
+    ///
+    /// # Errors
+    /// Those of the source. A file that became shorter ends there.
+    pub fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        let left = self.source.len().saturating_sub(offset);
+        let len = buf.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        if let Backing::Owned(bytes) = &self.backing {
+            let at = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+            buf[..len].copy_from_slice(&bytes[at..at + len]);
+            return Ok(len);
+        }
+        source::read_unaligned(&*self.source, &mut buf[..len], offset)
+    }
+
+    /// Has `range` read into memory in the background, as far as the memory limit allows.
+    ///
+    /// Unit: bytes of the slice. Never blocks and never fails; what lies beyond the end is ignored.
+    pub fn prefetch(&self, range: impl RangeBounds<usize>) {
+        let range = clip(&range, self.len());
+        self.prefetch_many(std::slice::from_ref(&range));
+    }
+
+    /// [`prefetch`](Paged::prefetch) of many ranges, in the order given.
+    pub fn prefetch_many(&self, ranges: &[Range<usize>]) {
+        if let Backing::Userfault(userfault) = &self.backing {
+            let ranges = clip_many(ranges, self.len());
+            let pages = ranges.into_iter().map(|range| userfault.pages(&range));
+            userfault.service.prefetch(pages);
+        }
+    }
+
+    /// Whether every page of `range` is under the reader at this moment: touching it takes no fault.
+    ///
+    /// Unit: bytes of the slice; parts beyond the end are ignored. The answer may be out of date when
+    /// it arrives.
+    ///
+    /// Source: mincore(2), which tells the truth about memory of one's own.
+    #[must_use]
+    pub fn is_resident(&self, range: impl RangeBounds<usize>) -> bool {
+        let range = clip(&range, self.len());
+        match &self.backing {
+            Backing::Owned(_) => true,
+            Backing::Userfault(_) if range.is_empty() => true,
+            Backing::Userfault(userfault) => userfault.is_resident(&range),
+        }
+    }
+
+    /// What was done until now.
+    #[must_use]
+    pub fn stats(&self) -> PagedStats {
+        match &self.backing {
+            Backing::Owned(_) => PagedStats::default(),
+            Backing::Userfault(userfault) => userfault.counters.snapshot(),
+        }
+    }
+
+    /// How it works here, and why its bytes cannot change.
+    #[must_use]
+    pub fn mode(&self) -> PagedMode {
+        match &self.backing {
+            Backing::Owned(_) => PagedMode::Owned,
+            Backing::Userfault(userfault) => userfault.mode,
+        }
+    }
+
+    /// The first page that could not be read, with [`OnIoError::Zero`].
+    #[must_use]
+    pub fn error(&self) -> Option<&PageError> {
+        match &self.backing {
+            Backing::Owned(_) => None,
+            Backing::Userfault(userfault) => userfault.report.first(),
+        }
+    }
+}
+
+impl Userfault {
+    fn pages(&self, range: &Range<usize>) -> PageRange {
+        self.shape.page_size.cover(range.start as u64..range.end as u64)
+    }
+
+    fn is_resident(&self, range: &Range<usize>) -> bool {
+        let pages = self.pages(range);
+        let offset = |page| self.shape.offset(page) as usize;
+        let span = self.uffd.span().slice(offset(pages.start), offset(pages.end));
+        sys::all_cached(span).unwrap_or(false)
+    }
+}
+
+impl Deref for Paged {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match &self.backing {
+            Backing::Owned(bytes) => bytes,
+            // SAFETY: the constructors found a proof that a page that is read again is the same, or
+            // have the caller's word; the service, which never takes this slice, checks it again
+            // before it shows such a page.
+            Backing::Userfault(userfault) => unsafe {
+                userfault.uffd.bytes(userfault.shape.len as usize)
+            },
+        }
+    }
+}
+
+impl std::fmt::Debug for Paged {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Paged").field("len", &self.len()).field("mode", &self.mode()).finish()
+    }
+}
+
+impl AsRef<[u8]> for Paged {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
+const USERFAULTFD_NEEDED: &str = "userfaultfd(2): allow the system call (containers), set \
+    vm.unprivileged_userfaultfd to 1 or give access to /dev/userfaultfd; or raise the memory limit to \
+    the length of the file";
+
+/// How the memory limit is spent.
+struct Memory {
+    frames: usize,
+    staging: usize,
+    held: usize,
+}
+
+impl Memory {
+    /// One frame for small reads in flight, a sixteenth for what was taken away, the rest for what
+    /// is under the readers.
+    fn split(limit: u64, shape: &Shape) -> Memory {
+        let total = usize::try_from(limit / FRAME_LEN as u64).unwrap_or(usize::MAX);
+        let held = (total / 16).max(1);
+        let most = usize::try_from(shape.slots()).unwrap_or(usize::MAX).saturating_add(2);
+        let frames = (total - 1 - held).min(most);
+        Memory { frames, staging: FRAME_LEN, held: held.min(most) * FRAME_LEN }
+    }
+}
+
+fn syscall(call: &'static str) -> impl Fn(io::Error) -> Error {
+    move |source| Error::Syscall { call, source }
+}
+
+/// All of a short source, where nothing better is to be had.
+fn read_all(source: &dyn Source, len: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(len)?;
+    bytes.resize(len, 0);
+    let mut at = 0;
+    while at < len {
+        match source::read_unaligned(source, &mut bytes[at..], at as u64)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            read => at += read,
+        }
+    }
+    Ok(bytes)
+}
+
+/// Calls again while a signal interrupts the call.
 fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match call() {

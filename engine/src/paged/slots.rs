@@ -134,7 +134,7 @@ impl Shape {
         range.start.0 - first..range.end.0 - first
     }
 
-    /// The unit of `unit` pages that holds `page`, cut to the file.
+    /// The unit of `unit` pages, a power of two, that holds `page`, cut to the file.
     pub(super) fn unit_of(&self, page: PageIndex, unit: PageCount) -> PageRange {
         PageRange::at(PageIndex(page.0 / unit.0 * unit.0), unit).intersect(self.pages())
     }

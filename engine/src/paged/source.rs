@@ -140,3 +140,30 @@ impl Source for FileSource {
         Some(Arc::clone(&self.file))
     }
 }
+
+/// The longest piece that [`read_unaligned`] reads at once.
+const BOUNCE_LEN: usize = 1 << 20;
+
+/// Reads any range of `source` into any `buf`, through aligned memory where the source asks for it.
+pub(super) fn read_unaligned(
+    source: &dyn Source,
+    buf: &mut [u8],
+    offset: u64,
+) -> io::Result<usize> {
+    let alignment = source.alignment();
+    if buf.is_empty() {
+        return Ok(0);
+    }
+    if alignment == 1 {
+        return super::retry(|| source.read_at(buf, offset));
+    }
+    let lead = (offset % alignment as u64) as usize;
+    let len = (lead + buf.len()).min(BOUNCE_LEN).next_multiple_of(alignment);
+    let mut bounce = vec![0; len + alignment];
+    let begin = bounce.as_ptr().align_offset(alignment);
+    let aligned = &mut bounce[begin..begin + len];
+    let read = super::retry(|| source.read_at(aligned, offset - lead as u64))?;
+    let read = read.saturating_sub(lead).min(buf.len());
+    buf[..read].copy_from_slice(&aligned[lead..lead + read]);
+    Ok(read)
+}

@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::page::Nanos;
 
 /// Nanoseconds since the first call, monotonic.
-pub(super) fn now() -> Nanos {
+pub(crate) fn now() -> Nanos {
     static BASE: OnceLock<Instant> = OnceLock::new();
     Nanos(BASE.get_or_init(Instant::now).elapsed().as_nanos() as u64)
 }

@@ -13,6 +13,7 @@ mod prefetch;
 mod shared;
 mod task;
 
+pub(crate) use clock::now;
 pub(crate) use follow::{Access, Follow, Region};
 pub use prefetch::{Prefetch, PrefetchState};
 

@@ -1,7 +1,7 @@
 //! madvise(2) and process_madvise(2): the calls that fetch.
 //!
-//! All of them are safe to call on any address: they bring pages in, they never change what memory
-//! holds. A range that is not mapped any more is an error, not undefined behaviour.
+//! All but one of them are safe to call on any address: they bring pages in, they never change what
+//! memory holds. A range that is not mapped any more is an error, not undefined behaviour.
 
 use std::io;
 use std::sync::OnceLock;
@@ -24,6 +24,11 @@ const BATCH: usize = 64;
 /// longer than that.
 pub(crate) fn will_need(spans: impl Iterator<Item = Span>) -> io::Result<()> {
     advise_all(spans, libc::MADV_WILLNEED)
+}
+
+/// Empties every span (MADV_DONTNEED): the callers own them, and what is there can be had again.
+pub(super) fn drop_all(spans: impl Iterator<Item = Span>) -> io::Result<()> {
+    advise_all(spans, libc::MADV_DONTNEED)
 }
 
 /// Has every page of `span` in the page table (MADV_POPULATE_READ), page by page.
@@ -73,7 +78,8 @@ pub(crate) fn batches_work(span: Span) -> bool {
 
 fn advise(span: Span, advice: libc::c_int) -> io::Result<()> {
     let addr = span.addr as *mut libc::c_void;
-    // SAFETY: WILLNEED and POPULATE_READ bring pages in and never change what memory holds.
+    // SAFETY: WILLNEED and POPULATE_READ bring pages in and never change what memory holds; DONTNEED
+    // comes from `drop_all` only.
     let result = unsafe { libc::madvise(addr, span.len, advice) };
     check(libc::c_long::from(result)).map(|_| ())
 }

@@ -44,7 +44,7 @@ pub use probe::{Tried, tried};
 pub(crate) use read::{Now, read_ahead, read_now};
 pub(crate) use remap::remap_populated;
 pub(crate) use span::Span;
-pub(crate) use thread::{block_all_signals, sleep_precisely};
+pub(crate) use thread::{block_all_signals, end_by_sigbus, sleep_precisely};
 pub(crate) use trip::{TripSlot, guard};
 pub use uffd::FaultScope;
 pub(crate) use uffd::{Refused, Uffd, fault_scope};

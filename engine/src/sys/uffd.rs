@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use super::arena::{self, FRAME_LEN, Reserved};
+use super::advise::drop_all;
 use super::{Cell, Span, check, in_forked_child};
 
 const UFFD_API: u64 = 0xaa;
@@ -249,6 +250,19 @@ impl Uffd {
         let at = self.part(offset, len);
         let mut range = Range { start: at.addr as u64, len: at.len as u64 };
         self.call(ioctl_number(2, size_of::<Range>()) & !(1 << 30), &mut range)
+    }
+
+    /// Copies what is at `offset`, which must be there: nobody would serve a touch of this thread.
+    pub(crate) fn copy_out(&self, offset: usize, to: &mut [u8]) {
+        let from = self.part(offset, to.len()).addr as *const u8;
+        // SAFETY: the range is mapped as long as `self` lives; its bytes do not change while they are
+        // there, and `to` is memory of somebody else.
+        unsafe { std::ptr::copy_nonoverlapping(from, to.as_mut_ptr(), to.len()) };
+    }
+
+    /// [`empty`](Uffd::empty) for many ranges, given by offset and length.
+    pub(crate) fn empty_all(&self, ranges: &[(usize, usize)]) -> io::Result<()> {
+        drop_all(ranges.iter().map(|&(offset, len)| self.part(offset, len)))
     }
 
     /// Empties `len` bytes from `offset` on: the next touch waits to be filled again.

@@ -209,6 +209,10 @@ fn a_file_without_the_marker_is_truncated() {
     // A block may end as the marker does.
     let stored = block_with(&EOF_MARKER, Compression::none(), &[]);
     assert_invalid(open(&stored), &["truncated", "end-of-file"]);
+    // Or be shorter than it.
+    let mut shortest = [&EOF_MARKER[..HEADER_LEN], &[0; 1 + TRAILER_LEN]].concat();
+    shortest[16] = 26;
+    assert_invalid(open(&shortest), &["truncated", "end-of-file"]);
     let mut other = bgzf(&[b"abc"]);
     let flags = other.len() - EOF_MARKER.len() + 8;
     other[flags] = 2;

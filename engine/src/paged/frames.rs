@@ -1,0 +1,140 @@
+//! The memory of a `Paged`: a fixed number of frames, each of them one huge page in the pool, or
+//! taken apart for small pages.
+
+use std::io;
+
+use super::slots::FrameIndex;
+use crate::page::PageCount;
+use crate::sys::{Cell, FRAME_LEN, Fork, Uffd};
+
+/// Who has how much. Frames are populated when they are first needed, and used again and again.
+#[derive(Debug)]
+pub(super) struct Frames {
+    /// None while the disk has it.
+    cells: Vec<Option<Cell>>,
+    /// Populated and unused.
+    free: Vec<FrameIndex>,
+    /// Without memory.
+    bare: Vec<FrameIndex>,
+    /// Small pages under the reader or on their way there.
+    small: PageCount,
+    pages_per_frame: u64,
+}
+
+impl Frames {
+    pub(super) fn new(count: usize, pages_per_frame: PageCount) -> io::Result<Frames> {
+        let pool = Cell::reserve(count * FRAME_LEN, Fork::Withhold)?;
+        let cells: Vec<_> = pool.split(FRAME_LEN).into_iter().map(Some).collect();
+        let bare = (0..cells.len()).rev().collect();
+        let (free, small) = (Vec::new(), PageCount(0));
+        Ok(Frames { cells, free, bare, small, pages_per_frame: pages_per_frame.0 })
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.cells.len()
+    }
+
+    /// Frames that are whole.
+    pub(super) fn whole(&self) -> usize {
+        self.cells.len() - self.bare.len()
+    }
+
+    /// As many frames as the small pages fill.
+    pub(super) fn small_frames(&self) -> usize {
+        self.small.0.div_ceil(self.pages_per_frame) as usize
+    }
+
+    /// How many more small pages there is memory for.
+    pub(super) fn small_room(&self) -> PageCount {
+        let most = self.bare.len() as u64 * self.pages_per_frame;
+        PageCount(most.saturating_sub(self.small.0))
+    }
+
+    pub(super) fn reserve_small(&mut self, pages: PageCount) {
+        self.small = PageCount(self.small.0 + pages.0);
+    }
+
+    pub(super) fn return_small(&mut self, pages: PageCount) {
+        self.small = PageCount(self.small.0 - pages.0);
+    }
+
+    /// A frame that nobody uses, if there is one or memory for one.
+    pub(super) fn claim(&mut self, uffd: &Uffd) -> Option<FrameIndex> {
+        if let Some(frame) = self.free.pop() {
+            return Some(frame);
+        }
+        if self.whole() + self.small_frames() >= self.count() {
+            return None;
+        }
+        let frame = *self.bare.last()?;
+        let cell = self.cells[frame].as_mut()?;
+        if let Err(error) = cell.populate().and_then(|()| uffd.adopt(cell)) {
+            tracing::debug!(%error, "mmap-ahead: no memory for a frame");
+            cell.discard();
+            return None;
+        }
+        self.bare.pop();
+        Some(frame)
+    }
+
+    /// `frame` is unused again; its memory stays.
+    pub(super) fn release(&mut self, frame: FrameIndex) {
+        self.free.push(frame);
+    }
+
+    /// Gives the memory of one unused frame to the small pages. False when there is none.
+    pub(super) fn take_apart(&mut self, uffd: &Uffd) -> bool {
+        let Some(frame) = self.free.pop() else { return false };
+        self.discard(frame, uffd);
+        true
+    }
+
+    fn discard(&mut self, frame: FrameIndex, uffd: &Uffd) {
+        if let Some(cell) = &mut self.cells[frame] {
+            // Refused only for memory that is not watched over, which this is.
+            let _ = uffd.disown(cell);
+            cell.discard();
+        }
+        self.bare.push(frame);
+    }
+
+    /// `frame`, unless the disk has it.
+    pub(super) fn cell(&self, frame: FrameIndex) -> &Cell {
+        let Some(cell) = &self.cells[frame] else { panic!("frame {frame} is being read into") };
+        cell
+    }
+
+    /// Gives `frame` to the disk.
+    pub(super) fn lend(&mut self, frame: FrameIndex) -> Cell {
+        let Some(cell) = self.cells[frame].take() else { panic!("frame {frame} is lent") };
+        cell
+    }
+
+    /// The disk gives `frame` back.
+    pub(super) fn give_back(&mut self, frame: FrameIndex, cell: Cell) {
+        self.cells[frame] = Some(cell);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_and_small_pages_share_one_limit() {
+        let Ok(uffd) = Uffd::reserve(1) else { return println!("skipped: no userfaultfd here") };
+        let mut frames = Frames::new(3, PageCount(512)).unwrap();
+        assert_eq!(frames.small_room(), PageCount(3 * 512));
+        frames.reserve_small(PageCount(513));
+        let frame = frames.claim(&uffd).unwrap();
+        assert_eq!(frames.claim(&uffd), None, "two frames are taken apart, one is whole");
+        assert_eq!(frames.small_room(), PageCount(511));
+        frames.release(frame);
+        assert!(frames.take_apart(&uffd) && !frames.take_apart(&uffd));
+        frames.reserve_small(PageCount(1023));
+        assert_eq!((frames.small_room(), frames.claim(&uffd)), (PageCount(0), None));
+        frames.return_small(PageCount(1536));
+        let all: Vec<_> = std::iter::from_fn(|| frames.claim(&uffd)).collect();
+        assert_eq!(all.len(), 3);
+    }
+}
