@@ -127,9 +127,14 @@ fn a_read_takes_all_the_blocks_it_covers_at_once() {
 
 #[test]
 fn empty_blocks_in_between_are_passed_over() {
-    let file = [bgzf(&[b"", b"", b"abc", b"", b""]), bgzf(&[b"de", b""])].concat();
+    let mut file = [bgzf(&[b"", b"", b"abc", b"", b""]), bgzf(&[b"de", b""])].concat();
+    // Nobody looks at their data either.
+    file[HEADER_LEN] = 7;
+    let between = 2 * EOF_MARKER.len() + block(b"abc").len();
+    file[between + HEADER_LEN] = 7;
     let source = open(&file).unwrap();
     assert_eq!(source.len(), 5);
+    assert_eq!(source.read_at(&mut [0; 9], 0).unwrap(), 5);
     for begin in 0..5 {
         for end in begin..5 {
             let bytes = read(&source, end - begin, begin as u64).unwrap();
@@ -299,6 +304,13 @@ fn a_file_that_changes_later_is_an_error() {
     let write = |bytes: &[u8]| temporary.as_file().write_all_at(bytes, 0).unwrap();
     write(&bgzf(&[&noise(400, 256), b"abc"]));
     assert_invalid(read(&source, 500, 0), &["offset 0:", "has changed"]);
+    let good = bgzf(&[&noise(500, 256), b"abc"]);
+    let isize_at = block(&noise(500, 256)).len() - 4;
+    let longer = [&good[..isize_at], &[0xff], &good[isize_at + 1..]].concat();
+    write(&longer);
+    assert_invalid(read(&source, 500, 0), &["offset 0:", "has changed"]);
+    write(&good);
+    assert_eq!(read(&source, 500, 0).unwrap(), noise(500, 256));
     write(b"hello");
     assert_invalid(read(&source, 500, 0), &["offset 0:", "not BGZF"]);
     temporary.as_file().set_len(100).unwrap();
