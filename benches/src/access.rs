@@ -2,15 +2,24 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, ErrorKind};
+use std::iter::Peekable;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use mmap_ahead::lab;
-use mmap_ahead::{Mmap, MmapOptions, Mode, PolicyKind, Reader};
+use mmap_ahead::lab::{self, Depth, DirectFile};
+use mmap_ahead::{Mmap, MmapOptions, Mode, Paged, PagedOptions, PolicyKind, Reader};
 
 use crate::checksum::Checksum;
 use crate::engine::Engine;
-use crate::steps::{SEQ_STEP_LEN, Step, Steps};
+use crate::device;
+use crate::steps::{SEQ_STEP_LEN, STEP_LEN, Step, Steps};
+
+/// The longest direct read: 2 MiB, as `Reader`'s and the probe's.
+const DIRECT_LEN_MAX: u64 = 2 << 20;
+
+/// The memory of direct reads: 32 MiB, as the probe's.
+const DIRECT_MEMORY: u64 = 32 << 20;
 
 /// What was read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,6 +51,7 @@ enum Opened {
     Peer(memmap2::Mmap),
     Ours(Mmap),
     Reader { reader: Reader, buffer: Vec<u8> },
+    Paged(Paged),
 }
 
 impl Access {
@@ -49,7 +59,12 @@ impl Access {
     ///
     /// # Errors
     /// The engine's own; [`ErrorKind::Unsupported`] for one that is not built.
-    pub fn open(engine: Engine, path: &Path, policy: PolicyKind) -> io::Result<Access> {
+    pub fn open(
+        engine: Engine,
+        path: &Path,
+        policy: PolicyKind,
+        memory_limit: u64,
+    ) -> io::Result<Access> {
         let ours = |mode: Mode| {
             let mut options = MmapOptions::new();
             options.mode(mode).policy(policy);
@@ -62,7 +77,11 @@ impl Access {
             Engine::Mmap => ours(Mode::Auto)?,
             Engine::MmapGuard => ours(Mode::Guard)?,
             Engine::Reader => Opened::Reader { reader: Reader::open(path)?, buffer: buffer() },
-            Engine::Paged | Engine::Direct => return Err(ErrorKind::Unsupported.into()),
+            Engine::Paged => {
+                let options = PagedOptions::new().policy(policy).memory_limit(memory_limit);
+                Opened::Paged(lab::open_paged(path, &options)?)
+            }
+            Engine::Direct => return Err(ErrorKind::Unsupported.into()),
         }))
     }
 
@@ -72,8 +91,10 @@ impl Access {
     /// Those of the engine, and when the file has become shorter than the steps.
     pub fn sum(&mut self, steps: Steps) -> io::Result<Tally> {
         match &mut self.0 {
+            Opened::Direct(file) => sum_direct(file, steps),
             Opened::Peer(map) => sum_slice(map, steps),
             Opened::Ours(map) => sum_slice(map, steps),
+            Opened::Paged(map) => sum_slice(map, steps),
             Opened::Read { file, buffer } => {
                 sum_copies(steps, buffer, |piece, offset| file.read_exact_at(piece, offset))
             }
@@ -89,16 +110,74 @@ impl Access {
     pub fn stats(&self) -> Vec<(&'static str, u64)> {
         match &self.0 {
             Opened::Ours(map) => map.stats().fields(),
+            Opened::Paged(map) => map.stats().fields(),
             Opened::Reader { reader, .. } => {
                 let stats = reader.stats();
                 vec![
                     ("reads", stats.reads),
                     ("waits", stats.waits),
                     ("ahead_bytes", stats.ahead_bytes),
+                    ("pread_bytes", stats.pread_bytes),
+                    ("direct_bytes", stats.direct_bytes),
                 ]
             }
-            Opened::Read { .. } | Opened::Peer(_) => Vec::new(),
+            Opened::Read { .. } | Opened::Peer(_) | Opened::Direct(_) => Vec::new(),
         }
+    }
+}
+
+/// Direct reads are refused where there is nothing to go past: since Linux 6.6 tmpfs takes O_DIRECT
+/// and copies from memory.
+fn open_direct(path: &Path) -> io::Result<DirectFile> {
+    let kind = device::file_system(path).map_err(io::Error::other)?;
+    if device::is_memory(&kind) {
+        let words = format!("lies on {kind}, which has no disk for `direct` to read from");
+        return Err(io::Error::new(ErrorKind::Unsupported, words));
+    }
+    DirectFile::open(path)
+}
+
+/// Whoever knows all steps beforehand and keeps the disk as busy as it can be.
+fn sum_direct(file: &DirectFile, steps: Steps) -> io::Result<Tally> {
+    let mut tally = Tally::default();
+    let mut count = 0;
+    let depth = direct_depth(&steps);
+    let whole = if steps.is_one_run() { DIRECT_LEN_MAX } else { 0 };
+    let ranges = Merged { steps: steps.inspect(|_| count += 1).peekable(), len_max: whole };
+    file.read(ranges, depth, |offset, bytes| {
+        tally.checksum.add(offset, bytes);
+        tally.bytes += bytes.len() as u64;
+    })?;
+    tally.steps = count;
+    Ok(tally)
+}
+
+/// 32 reads at once of what a step reads; fewer and longer ones where that is much or one run.
+fn direct_depth(steps: &Steps) -> Depth {
+    let step_len = steps.touch().saturating_add(STEP_LEN).next_power_of_two();
+    let buffer_len = if steps.is_one_run() { DIRECT_LEN_MAX } else { step_len.min(DIRECT_LEN_MAX) };
+    let buffers = (DIRECT_MEMORY / buffer_len).clamp(2, 64) as usize;
+    Depth { reads: (buffers - 1).min(32), buffers, buffer_len: buffer_len as usize }
+}
+
+/// Steps that adjoin each other, as one range of at most `len_max` bytes (or one step).
+struct Merged<S: Iterator<Item = Step>> {
+    steps: Peekable<S>,
+    len_max: u64,
+}
+
+impl<S: Iterator<Item = Step>> Iterator for Merged<S> {
+    type Item = Range<u64>;
+
+    fn next(&mut self) -> Option<Range<u64>> {
+        let mut range = self.steps.next()?.range();
+        let fits = |range: &Range<u64>, step: &Step| {
+            step.offset == range.end && step.range().end - range.start <= self.len_max
+        };
+        while let Some(step) = self.steps.next_if(|step| fits(&range, step)) {
+            range.end = step.range().end;
+        }
+        Some(range)
     }
 }
 
@@ -207,7 +286,7 @@ mod tests {
                 cases += 1;
             }
         }
-        assert_eq!(cases, 8 * 9);
+        assert_eq!(cases, 8 * 10);
     }
 
     #[test]
@@ -215,7 +294,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = DataFile::make(dir.path(), LEN, 2, Afterwards::Remove).unwrap();
         let steps = Steps::new(&Pattern::Seq, LEN + 4096, None, 0).unwrap();
-        for engine in [Engine::Read, Engine::Memmap2(lab::Peer::Plain), Engine::Mmap] {
+        for engine in [Engine::Read, Engine::Memmap2(lab::Peer::Plain), Engine::Mmap, Engine::Direct] {
             let mut access = Access::open(engine, file.path(), PolicyKind::default()).unwrap();
             let error = access.sum(steps.clone()).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::UnexpectedEof, "{engine}");

@@ -32,7 +32,12 @@ pub struct RunSpec {
     pub seed: u64,
     /// The policy of our own mappings, by name; none for the default.
     pub policy: Option<String>,
+    /// The memory limit of `paged` in bytes; none for [`MEMORY_LIMIT`].
+    pub memory_limit: Option<u64>,
 }
+
+/// What `paged` may use unless it is said: 32 MiB, to show that it takes no more.
+pub const MEMORY_LIMIT: u64 = 32 << 20;
 
 impl RunSpec {
     /// A plain scan of `path` through `engine`.
@@ -46,6 +51,7 @@ impl RunSpec {
             touch: None,
             seed: 0,
             policy: None,
+            memory_limit: None,
         }
     }
 }
@@ -66,6 +72,7 @@ pub fn run(spec: &RunSpec) -> Result<RunResult, Error> {
     let engine: Engine = spec.engine.parse()?;
     engine.check_built()?;
     let policy = spec.policy.as_deref().map(policy).transpose()?.unwrap_or_default();
+    let limit = spec.memory_limit.unwrap_or(MEMORY_LIMIT);
     let file_bytes = readable_len(&spec.path)?;
     let steps = Steps::new(&spec.pattern.parse()?, file_bytes, spec.touch, spec.seed)?;
     let touch = steps.touch();
@@ -73,7 +80,7 @@ pub fn run(spec: &RunSpec) -> Result<RunResult, Error> {
     let at = |error| Error::at(&spec.path)(error);
     let before = Faults::now();
     let start = Instant::now();
-    let mut access = Access::open(engine, &spec.path, policy).map_err(at)?;
+    let mut access = Access::open(engine, &spec.path, policy, limit).map_err(at)?;
     let tally = access.sum(steps).map_err(at)?;
     let seconds = start.elapsed().as_secs_f64();
     let used = Faults::now().since(&before);

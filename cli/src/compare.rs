@@ -56,6 +56,9 @@ pub(crate) struct Arguments {
     /// Policy of mmap and mmap+guard: off, fixed, ramp, map-ahead
     #[arg(long)]
     policy: Option<String>,
+    /// Memory limit of `paged` [default: 32MiB]
+    #[arg(long, value_parser = size::parse)]
+    memory_limit: Option<u64>,
     /// Set the disk's read_ahead_kb first, and put it back on every exit (root)
     #[arg(long)]
     read_ahead_kb: Option<u64>,
@@ -159,6 +162,7 @@ fn plan(arguments: &Arguments, path: &Path) -> Plan {
             touch: arguments.touch,
             seed: arguments.seed,
             policy: arguments.policy.clone(),
+            memory_limit: arguments.memory_limit,
         },
         engines: arguments.engines.clone(),
         rounds: arguments.runs,

@@ -4,9 +4,11 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
+use std::path::Path;
 
+pub use crate::reader::direct::{Depth, DirectFile};
 pub use crate::sys::{CacheView, Tried, Usage, UsageOf, tried, usage};
-use crate::{Mmap, MmapOptions};
+use crate::{Error, Mmap, MmapOptions, Paged, PagedOptions};
 
 /// How the peers map a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +31,14 @@ pub enum Peer {
 /// Those of memmap2.
 pub fn map_file(file: &File, options: &MmapOptions) -> io::Result<Mmap> {
     crate::sys::lab_map(file, options)
+}
+
+/// Opens a file that the laboratory made and nobody changes as a [`Paged`].
+///
+/// # Errors
+/// As [`PagedOptions::open`], but no proof is asked for.
+pub fn open_paged(path: &Path, options: &PagedOptions) -> Result<Paged, Error> {
+    crate::sys::lab_open_paged(path, options)
 }
 
 /// Maps such a file through plain memmap2.

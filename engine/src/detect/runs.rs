@@ -5,6 +5,10 @@ use crate::page::{PageCount, PageIndex, PageRange};
 /// How many runs are remembered at once; the one that was quiet longest makes room.
 pub(crate) const RUNS_MAX: usize = 16;
 
+/// A touch further behind a run's reader than this is no straggler of it: somebody reads there again.
+/// 2 MiB, the largest window, in pages of 4 KiB.
+const BEHIND_PAGES: PageCount = PageCount(512);
+
 /// A run that was quiet for this many touches of others is abandoned.
 const LIVE_TOUCHES: u64 = 2 * RUNS_MAX as u64;
 
@@ -92,7 +96,8 @@ impl Runs {
 
     fn claims(&self, run: &Run, touched: PageRange) -> bool {
         let reach = run.reach.max(run.next).plus(self.slack);
-        run.start <= touched.start && touched.start <= reach
+        let back = run.start.max(run.next.minus(BEHIND_PAGES));
+        back <= touched.start && touched.start <= reach
     }
 
     fn go_on(&mut self, slot: usize, touched: PageRange) -> Seen {
@@ -166,6 +171,18 @@ mod tests {
         assert_eq!(runs.ahead_of_others(1), PageCount(100));
         assert_eq!(runs.ahead_of_others(0), PageCount(0));
         assert_eq!((runs.live_others(0), runs.live_others(1)), (0, 1));
+    }
+
+    #[test]
+    fn who_reads_again_from_the_start_is_a_run_of_its_own() {
+        let mut runs = Runs::new(PageCount(1));
+        for page in (0..2048).step_by(64) {
+            assert_ne!(runs.touch(pages(page, page + 64)), Seen::Behind(0));
+        }
+        assert_eq!(runs.touch(pages(1600, 1616)), Seen::Behind(0), "a straggler");
+        assert_eq!(runs.touch(pages(0, 16)), Seen::Started(1));
+        assert_eq!(runs.touch(pages(16, 32)), Seen::Advanced(1));
+        assert_eq!(runs.touch(pages(2048, 2064)), Seen::Advanced(0));
     }
 
     #[test]

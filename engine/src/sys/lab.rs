@@ -2,14 +2,20 @@
 
 use std::fs::File;
 use std::io;
+use std::path::Path;
 
 use crate::lab::Peer;
-use crate::{Mmap, MmapOptions};
+use crate::{Error, Mmap, MmapOptions, Paged, PagedOptions};
 
 pub(crate) fn lab_map(file: &File, options: &MmapOptions) -> io::Result<Mmap> {
     // SAFETY: the laboratory maps files of its own making, which nobody changes while they are
     // mapped; this is the documented condition of `lab`.
     unsafe { options.map(file) }
+}
+
+pub(crate) fn lab_open_paged(path: &Path, options: &PagedOptions) -> Result<Paged, Error> {
+    // SAFETY: as in `lab_map`.
+    unsafe { options.open_assume_immutable(path) }
 }
 
 pub(crate) fn lab_map_peer(file: &File, peer: Peer) -> io::Result<memmap2::Mmap> {

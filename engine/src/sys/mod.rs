@@ -35,13 +35,13 @@ pub use cache::CacheView;
 pub(crate) use cache::cache_view;
 pub(crate) use file::{FileFacts, file_facts, keep};
 #[cfg(feature = "lab")]
-pub(crate) use lab::{lab_map, lab_map_peer};
+pub(crate) use lab::{lab_map, lab_map_peer, lab_open_paged};
 pub(crate) use lease::{Lease, has_verity, is_sealed};
 pub(crate) use mincore::{all_cached, first_page_is_cached};
 pub(crate) use pagemap::Pagemap;
 #[cfg(feature = "lab")]
 pub use probe::{Tried, tried};
-pub(crate) use read::{Now, read_ahead, read_now};
+pub(crate) use read::{Now, no_read_ahead, read_ahead, read_now};
 pub(crate) use remap::remap_populated;
 pub(crate) use span::Span;
 pub(crate) use thread::{block_all_signals, end_by_sigbus, sleep_precisely};
