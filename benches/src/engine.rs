@@ -63,17 +63,6 @@ impl Engine {
             Engine::Direct => "direct",
         }
     }
-
-    /// Refuses what cannot be run yet.
-    ///
-    /// # Errors
-    /// [`Error::NotBuilt`].
-    pub fn check_built(self) -> Result<(), Error> {
-        match self {
-            Engine::Direct => Err(Error::NotBuilt(format!("engine {self}"))),
-            _ => Ok(()),
-        }
-    }
 }
 
 impl fmt::Display for Engine {
@@ -107,12 +96,5 @@ mod tests {
             assert_eq!(engine.name().parse::<Engine>().unwrap(), engine);
         }
         assert!(matches!("mmapp".parse::<Engine>(), Err(Error::Usage(_))));
-    }
-
-    #[test]
-    fn what_is_not_built_says_so() {
-        let missing: Vec<_> =
-            Engine::ALL.into_iter().filter(|engine| engine.check_built().is_err()).collect();
-        assert_eq!(missing, [Engine::Direct]);
     }
 }

@@ -70,7 +70,6 @@ pub fn policy(name: &str) -> Result<PolicyKind, Error> {
 /// Wrong names, what is not built, and whatever the engine says.
 pub fn run(spec: &RunSpec) -> Result<RunResult, Error> {
     let engine: Engine = spec.engine.parse()?;
-    engine.check_built()?;
     let policy = spec.policy.as_deref().map(policy).transpose()?.unwrap_or_default();
     let limit = spec.memory_limit.unwrap_or(MEMORY_LIMIT);
     let file_bytes = readable_len(&spec.path)?;

@@ -128,7 +128,6 @@ fn check(arguments: &Arguments) -> Result<(), Error> {
     }
     arguments.pattern.check_built()?;
     for (index, engine) in arguments.engines.iter().enumerate() {
-        engine.check_built()?;
         if arguments.engines[..index].contains(engine) {
             return Err(Error::Usage(format!("--engines names {engine} twice")));
         }

@@ -20,7 +20,7 @@ pub(crate) struct Arguments {
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// read, memmap2, memmap2+sequential, memmap2+willneed, memmap2+populate, memmap2+random,
-    /// mmap, mmap+guard, reader
+    /// mmap, mmap+guard, reader, direct
     #[arg(long, default_value_t = Engine::Mmap)]
     engine: Engine,
     /// Print the engine's own counters too
@@ -29,7 +29,6 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn read(arguments: &Arguments) -> Result<(), Error> {
-    arguments.engine.check_built()?;
     let mut children = Children::of_this_program(CacheState::AsIs)?;
     for file in &arguments.files {
         datafile::readable_len(file)?;

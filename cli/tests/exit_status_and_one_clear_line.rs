@@ -75,7 +75,7 @@ fn what_is_not_built_yet_says_so_with_status_2() {
     let dir = scratch();
     let file = small_file(dir.path());
     let file = file.to_str().unwrap();
-    let cases: [&[&str]; 13] = [
+    let cases: [&[&str]; 9] = [
         &["sim", "run"],
         &["sim", "--json"],
         &["pm", file],
@@ -84,11 +84,7 @@ fn what_is_not_built_yet_says_so_with_status_2() {
         &["compare", file, "--job", "sum"],
         &["compare", file, "--matrix"],
         &["compare", file, "--report", "dir"],
-        &["compare", file, "--engines", "memmap2,paged"],
-        &["compare", file, "--engines", "direct"],
         &["compare", file, "--pattern", "trace:file"],
-        &["read", file, "--engine", "paged"],
-        &["read", file, "--engine", "direct"],
     ];
     for case in cases {
         assert_one_line(&mmap_ahead(case), 2, &["not built yet"]);

@@ -1,11 +1,13 @@
-//! A regular file, by pread(2) at an offset of our own.
+//! A regular file at an offset of our own: by pread(2), or past the page cache.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
 #[cfg(target_os = "linux")]
 use super::ahead::Disk;
+use super::direct::{Direct, How};
 use super::{ReadPath, ReaderStats, retry};
 #[cfg(target_os = "linux")]
 use crate::sys::{Now, read_now};
@@ -22,7 +24,19 @@ pub(super) struct PagedFile {
     len_seen: u64,
     #[cfg(target_os = "linux")]
     disk: Disk,
+    direct: Direct,
+    /// While a direct run is under way: what pread(2) is to read from, and how far.
+    part: Option<(Arc<File>, u64)>,
+    run: ColdRun,
     stats: ReaderStats,
+}
+
+/// How far a forward run of pread(2) has come, and whether it has to wait for the disk.
+#[derive(Debug, Default)]
+struct ColdRun {
+    start: u64,
+    end: u64,
+    waits: bool,
 }
 
 impl PagedFile {
@@ -41,8 +55,61 @@ impl PagedFile {
             len_seen: metadata.len(),
             #[cfg(target_os = "linux")]
             disk: Disk::new(),
+            direct: Direct::default(),
+            part: None,
+            run: ColdRun::default(),
             stats: ReaderStats::new(ReadPath::Pread),
         })
+    }
+
+    /// Gets ready to read at the offset; whether the bytes are [`lent`](PagedFile::lent).
+    pub(super) fn prepare(&mut self) -> bool {
+        if self.wants_direct() {
+            self.direct.begin(&self.file, self.offset);
+            // Refused or not: it is not asked again soon.
+            self.run.start = self.offset;
+        }
+        self.part = match self.direct.how(self.offset) {
+            How::Lent => {
+                self.stats.path = ReadPath::Direct;
+                return true;
+            }
+            How::PreadOf(file, until) => Some((file, until)),
+            How::Pread => None,
+        };
+        self.stats.path = ReadPath::Pread;
+        false
+    }
+
+    /// Whether the run so far is reason enough to try direct reads.
+    fn wants_direct(&self) -> bool {
+        let ColdRun { start, end, waits } = self.run;
+        waits && end == self.offset && self.direct.may_begin(end - start, end)
+    }
+
+    /// Whether somebody else may have the bytes at the offset: [`prepare`](PagedFile::prepare) knows.
+    pub(super) fn is_at_a_border(&self) -> bool {
+        self.part.as_ref().is_some_and(|&(_, until)| until == self.offset) || self.wants_direct()
+    }
+
+    /// The bytes at the offset that are in memory already.
+    pub(super) fn lent(&self) -> &[u8] {
+        self.direct.lent(self.offset)
+    }
+
+    /// Steps over bytes that were lent.
+    pub(super) fn consume(&mut self, amount: usize) {
+        let amount = amount.min(self.lent().len()) as u64;
+        self.offset += amount;
+        self.stats.direct_bytes += amount;
+    }
+
+    /// Goes `by` bytes on or back if those are lent; whether they were.
+    pub(super) fn seek_lent(&mut self, by: i64) -> bool {
+        let target = self.offset.checked_add_signed(by);
+        let target = target.filter(|&target| !self.direct.lent(target).is_empty());
+        self.offset = target.unwrap_or(self.offset);
+        target.is_some()
     }
 
     pub(super) fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
@@ -53,30 +120,54 @@ impl PagedFile {
         self.file.metadata().map(|metadata| metadata.len())
     }
 
+    /// How much is left of the file; remembers where it ends.
+    pub(super) fn left(&mut self) -> io::Result<u64> {
+        self.len_seen = self.len()?;
+        Ok(self.len_seen.saturating_sub(self.offset))
+    }
+
     pub(super) fn stats(&self) -> ReaderStats {
         self.stats
     }
 
     /// Reads as much of `buf` as there is, first what needs no waiting.
     fn fill(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let left = self.part.as_ref().map_or(u64::MAX, |(_, until)| until - self.offset);
+        let len = usize::try_from(left).map_or(buf.len(), |left| left.min(buf.len()));
         let mut filled = 0;
-        while filled < buf.len() {
-            match self.fill_some(&mut buf[filled..]) {
+        while filled < len {
+            match self.fill_some(&mut buf[filled..len]) {
                 Ok(0) => break,
                 Ok(len) => filled += len,
                 Err(_) if filled > 0 => break,
                 Err(error) => return Err(error),
             }
-            if self.offset == self.len_seen {
+            if self.offset == self.len_seen || self.wants_direct() {
                 break;
             }
         }
+        self.stats.pread_bytes += filled as u64;
         Ok(filled)
+    }
+
+    /// A read from `start` to `end` is done.
+    fn ran(&mut self, start: u64, end: u64, waits: bool) {
+        if start != self.run.end {
+            self.run.start = start;
+        }
+        (self.run.end, self.run.waits) = (end, waits);
     }
 
     #[cfg(target_os = "linux")]
     fn fill_some(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let offset = self.offset;
+        if let Some((file, _)) = &self.part {
+            self.stats.reads += 1;
+            let len = retry(|| file.read_at(buf, offset))?;
+            self.offset += len as u64;
+            self.ran(offset, self.offset, false);
+            return Ok(len);
+        }
         let now = if self.disk.tells() {
             self.stats.reads += 1;
             retry(|| read_now(&self.file, buf, offset))?
@@ -91,6 +182,7 @@ impl PagedFile {
             }
         };
         self.offset += len as u64;
+        self.ran(offset, self.offset, !matches!(now, Now::Read(_)));
         self.stats.ahead_bytes += self.disk.read(&self.file, offset, self.offset);
         Ok(len)
     }
@@ -98,6 +190,7 @@ impl PagedFile {
     #[cfg(not(target_os = "linux"))]
     fn fill_some(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let len = self.wait(buf)?;
+        self.ran(self.offset, self.offset + len as u64, true);
         self.offset += len as u64;
         Ok(len)
     }
@@ -110,25 +203,10 @@ impl PagedFile {
     }
 }
 
+/// By pread(2) alone: whoever calls it has asked [`prepare`](PagedFile::prepare) first.
 impl Read for PagedFile {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         self.fill(buf)
-    }
-
-    fn read_to_end(&mut self, buf: &mut Vec<u8>) -> io::Result<usize> {
-        self.len_seen = self.len()?;
-        let left = usize::try_from(self.len_seen.saturating_sub(self.offset)).unwrap_or(usize::MAX);
-        buf.try_reserve(left)?;
-        Plain(self).read_to_end(buf)
-    }
-}
-
-/// `Read` with nothing but `read`, to get at the trait's own `read_to_end`.
-struct Plain<'a>(&'a mut PagedFile);
-
-impl Read for Plain<'_> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.0.fill(buf)
     }
 }
 
@@ -143,6 +221,8 @@ impl Seek for PagedFile {
             absolute => absolute,
         };
         self.offset = self.file.seek(to)?;
+        self.direct.doubt();
+        self.part = None;
         Ok(self.offset)
     }
 

@@ -3,7 +3,13 @@
 #[cfg(target_os = "linux")]
 mod ahead;
 mod cursor;
+#[cfg(all(target_os = "linux", not(elsewhere)))]
+pub(crate) mod direct;
+#[cfg(any(elsewhere, not(target_os = "linux")))]
+#[path = "elsewhere.rs"]
+mod direct;
 mod file;
+mod lender;
 #[cfg(target_os = "linux")]
 mod reach;
 mod stream;
@@ -17,6 +23,7 @@ use std::sync::Arc;
 
 use self::cursor::MapCursor;
 use self::file::PagedFile;
+use self::lender::Lender;
 use self::stream::Stream;
 use crate::Mmap;
 
@@ -61,7 +68,7 @@ pub struct Reader {
 
 #[derive(Debug)]
 enum Source {
-    File(BufReader<PagedFile>),
+    File(Lender),
     Stream(BufReader<Stream>),
     Map(MapCursor),
 }
@@ -72,6 +79,8 @@ enum Source {
 pub enum ReadPath {
     /// pread(2) into a buffer of its own, or straight into the caller's if that is as large.
     Pread,
+    /// Direct reads (O_DIRECT, io_uring) into frames that the reader owns and lends.
+    Direct,
     /// read(2), for pipes and special files, and for files that say they are empty (/proc).
     Stream,
     /// No copy: slices of a mapping.
@@ -82,13 +91,17 @@ pub enum ReadPath {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReaderStats {
-    /// How it gets at the bytes.
+    /// How it got at the bytes last.
     pub path: ReadPath,
+    /// Bytes that came by pread(2) into the buffer, or into the caller's.
+    pub pread_bytes: u64,
+    /// Bytes that were handed out of frames of direct reads.
+    pub direct_bytes: u64,
     /// Calls of read(2), pread(2) or preadv2(2). Without those of [`Reader::read_at`].
     pub reads: u64,
     /// Of these, the ones that found the page cache without the bytes, or could not tell.
     pub waits: u64,
-    /// How many bytes the disk was asked for ahead of the offset.
+    /// How many bytes the page cache was asked to read ahead of the offset.
     pub ahead_bytes: u64,
 }
 
@@ -116,7 +129,7 @@ impl Reader {
     #[must_use]
     pub fn from_file(file: File) -> Reader {
         let source = match PagedFile::new(file) {
-            Ok(file) => Source::File(BufReader::with_capacity(FILE_BUFFER_LEN, file)),
+            Ok(file) => Source::File(Lender::new(file)),
             Err(file) => {
                 Source::Stream(BufReader::with_capacity(STREAM_BUFFER_LEN, Stream::new(file)))
             }
@@ -149,7 +162,7 @@ impl Reader {
     /// Source: pread(2).
     pub fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         match &self.source {
-            Source::File(source) => source.get_ref().read_at(buf, offset),
+            Source::File(source) => source.read_at(buf, offset),
             Source::Stream(source) => source.get_ref().read_at(buf, offset),
             Source::Map(source) => Ok(source.read_at(buf, offset)),
         }
@@ -161,7 +174,7 @@ impl Reader {
     /// Those of fstat(2).
     pub fn len(&self) -> io::Result<u64> {
         match &self.source {
-            Source::File(source) => source.get_ref().len(),
+            Source::File(source) => source.len(),
             Source::Stream(source) => source.get_ref().len(),
             Source::Map(source) => Ok(source.len()),
         }
@@ -179,7 +192,7 @@ impl Reader {
     #[must_use]
     pub fn stats(&self) -> ReaderStats {
         match &self.source {
-            Source::File(source) => source.get_ref().stats(),
+            Source::File(source) => source.stats(),
             Source::Stream(source) => source.get_ref().stats(),
             Source::Map(_) => ReaderStats::new(ReadPath::Mapping),
         }
@@ -188,7 +201,7 @@ impl Reader {
 
 impl ReaderStats {
     fn new(path: ReadPath) -> ReaderStats {
-        ReaderStats { path, reads: 0, waits: 0, ahead_bytes: 0 }
+        ReaderStats { path, pread_bytes: 0, direct_bytes: 0, reads: 0, waits: 0, ahead_bytes: 0 }
     }
 }
 

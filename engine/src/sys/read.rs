@@ -58,6 +58,14 @@ pub(crate) fn read_ahead(file: &File, offset: u64, len: u64) -> io::Result<()> {
     if errno == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(errno)) }
 }
 
+/// Has the kernel read no more of `file` than it is asked for, through this open file. Only advice.
+///
+/// Source: posix_fadvise(2), POSIX_FADV_RANDOM.
+pub(crate) fn no_read_ahead(file: &File) {
+    // SAFETY: it takes no pointers; a descriptor that knows no read-ahead is refused.
+    unsafe { libc::posix_fadvise64(file.as_raw_fd(), 0, 0, libc::POSIX_FADV_RANDOM) };
+}
+
 // musl's off_t has 64 bits everywhere, glibc's has not.
 #[cfg(target_env = "musl")]
 use libc::preadv2;
