@@ -36,7 +36,8 @@ fn open(options: &PagedOptions, path: &Path) -> Option<Paged> {
 #[test]
 fn files_of_every_length_read_whole() {
     let dir = tempfile::tempdir_in("/var/tmp").unwrap();
-    let lens = [0, 1, 4095, 4096, 4097, 65536, (2 << 20) - 1, 2 << 20, (2 << 20) + 1, (7 << 20) + 12345];
+    let lens =
+        [0, 1, 4095, 4096, 4097, 65536, (2 << 20) - 1, 2 << 20, (2 << 20) + 1, (7 << 20) + 12345];
     for len in lens {
         let (path, bytes) = file(dir.path(), len);
         for policy in PolicyKind::ALL {
@@ -78,7 +79,8 @@ fn many_threads_read_whatever_they_like_within_a_small_limit() {
             scope.spawn(move || {
                 let mut state = thread as u64 + 1;
                 let mut random = move || {
-                    state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                    state =
+                        state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
                     (state >> 33) as usize
                 };
                 for _ in 0..400 {

@@ -24,8 +24,7 @@ impl Pager {
             if let Some(frame) = self.reuse_spent() {
                 return Some(frame);
             }
-            let is_below_share =
-                self.frames.whole() < self.frames.count() - self.small_share();
+            let is_below_share = self.frames.whole() < self.frames.count() - self.small_share();
             let freed = (is_below_share && self.evict_small())
                 || self.evict_large(need)
                 || (need == Need::Demand && self.evict_small());

@@ -145,8 +145,10 @@ impl Paged {
         let page_size = sys::page_size();
         options.check(page_size.bytes())?;
         let shape = Shape { len: source.len(), page_size };
-        let len = usize::try_from(shape.len)
-            .map_err(|_| Error::Unsupported { what: "a file this long", needs: "64-bit addresses" })?;
+        let len = usize::try_from(shape.len).map_err(|_| Error::Unsupported {
+            what: "a file this long",
+            needs: "64-bit addresses",
+        })?;
         if len == 0 {
             return Ok(Paged { backing: Backing::Owned(Vec::new()), source });
         }

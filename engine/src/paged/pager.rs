@@ -138,7 +138,8 @@ impl Pager {
         self.plan.clear();
         let touch = Event::Touch { page, at: now(), source: Source::Userfault };
         self.policy.on(&touch, &mut self.plan);
-        self.is_small_lately = matches!(self.slots.get(&self.shape.slot_of(page)), None | Some(Slot::Small(_)));
+        self.is_small_lately =
+            matches!(self.slots.get(&self.shape.slot_of(page)), None | Some(Slot::Small(_)));
         self.serve(page);
         self.queue_plan();
     }

@@ -274,9 +274,9 @@ impl Pager {
                 self.frames.give_back(frame, cell);
                 self.frames.release(frame);
                 let wanted = match self.slots.remove(&slot) {
-                    Some(Slot::Large(Large { state: LargeState::Reading { wanted, .. }, .. })) => {
-                        wanted
-                    }
+                    Some(Slot::Large(Large {
+                        state: LargeState::Reading { wanted, .. }, ..
+                    })) => wanted,
                     _ => Vec::new(),
                 };
                 if !wanted.is_empty() {

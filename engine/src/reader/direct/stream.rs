@@ -34,9 +34,10 @@ const COLD_SHARE: u64 = 4;
 /// Where the kernel does not count cached pages, so many places of a frame are tried.
 const SAMPLES: u64 = 4;
 
-/// So many frames that were read past the page cache and are in it afterwards end it: O_DIRECT is
-/// only a name there (encrypted or compressed files, data journals, btrfs with checksums).
-const FUTILE_MAX: u32 = 8;
+/// So many frames in a row that were read past the page cache and are in it afterwards end it:
+/// O_DIRECT is only a name there (encrypted or compressed files, data journals, btrfs with
+/// checksums). The kernel's own read-ahead, before it notices that we left, makes half as many.
+const FUTILE_MAX: u32 = 16;
 
 /// Who has the bytes at an offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -240,8 +241,13 @@ impl Stream {
         if self.lent.as_ref().is_some_and(|lent| lent.verified) {
             return Next::Lend;
         }
-        if self.was_cached_since(&range, seen) {
-            return self.leave_to_the_cache(range.end);
+        match self.look_again(&range, seen) {
+            Meanwhile::Nothing => self.futile = 0,
+            Meanwhile::Cached => self.futile += 1,
+            Meanwhile::Written => return Next::Over,
+        }
+        if self.futile == FUTILE_MAX {
+            return Next::Broken;
         }
         if Version::of(&self.quiet).ok() != Some(self.version) {
             return Next::Over;
@@ -250,22 +256,17 @@ impl Stream {
         Next::Lend
     }
 
-    /// Somebody wrote or read there meanwhile: the page cache knows better.
-    fn leave_to_the_cache(&mut self, end: u64) -> Next {
-        self.unlend();
-        if let Some(slot) = self.plan.front_mut() {
-            slot.way = Way::Cache;
+    /// What happened to the cache since the frame was read. That pages are dirty is no news to
+    /// [`Version`], except while one long write(2) goes on, which changes the times only once.
+    fn look_again(&self, range: &Range<u64>, seen: Option<CacheView>) -> Meanwhile {
+        let Some(seen) = seen else { return Meanwhile::Nothing };
+        let len = range.end - range.start;
+        match cache_view(self.quiet.as_raw_fd(), range.start, len) {
+            Ok(now) if now.dirty_pages > seen.dirty_pages => Meanwhile::Written,
+            Ok(now) if now.cached_pages >= len.div_ceil(page_size().bytes()) => Meanwhile::Cached,
+            Ok(_) => Meanwhile::Nothing,
+            Err(_) => Meanwhile::Written,
         }
-        self.futile += 1;
-        if self.futile == FUTILE_MAX { Next::Broken } else { Next::Pread(end) }
-    }
-
-    fn was_cached_since(&self, range: &Range<u64>, seen: Option<CacheView>) -> bool {
-        let Some(seen) = seen else { return false };
-        let now = cache_view(self.quiet.as_raw_fd(), range.start, range.end - range.start);
-        !now.is_ok_and(|now| {
-            now.cached_pages <= seen.cached_pages && now.dirty_pages <= seen.dirty_pages
-        })
     }
 
     /// Whether a piece of the file is better read from the disk.
@@ -289,6 +290,13 @@ impl Stream {
     fn waits(&self, offset: u64) -> bool {
         matches!(read_now(&self.quiet, &mut [0], offset), Ok(Now::Wait))
     }
+}
+
+enum Meanwhile {
+    Nothing,
+    /// All of it is cached, by whomever.
+    Cached,
+    Written,
 }
 
 enum Look {
