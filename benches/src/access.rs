@@ -2,10 +2,12 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, ErrorKind};
-use std::iter::Peekable;
+use std::iter::{Peekable, Skip, StepBy};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
+use std::panic::resume_unwind;
 use std::path::Path;
+use std::thread;
 
 use mmap_ahead::lab::{self, Depth, DirectFile};
 use mmap_ahead::{Mmap, MmapOptions, Mode, Paged, PagedOptions, PolicyKind, Reader};
@@ -106,6 +108,27 @@ impl Access {
         }
     }
 
+    /// [`sum`](Access::sum) by several threads, each of which takes every `threads`th step.
+    ///
+    /// # Errors
+    /// As [`sum`](Access::sum); [`ErrorKind::Unsupported`] for engines that have one cursor.
+    pub fn sum_by(&mut self, steps: &Steps, threads: usize) -> io::Result<Tally> {
+        match &self.0 {
+            _ if threads <= 1 => self.sum(steps.clone()),
+            Opened::Peer(map) => by_threads(steps, threads, |part| sum_slice(map, part)),
+            Opened::Ours(map) => by_threads(steps, threads, |part| sum_slice(map, part)),
+            Opened::Paged(map) => by_threads(steps, threads, |part| sum_slice(map, part)),
+            Opened::Read { file, .. } => by_threads(steps, threads, |part| {
+                let buffer = &mut vec![0; SEQ_STEP_LEN as usize];
+                sum_copies(part, buffer, |piece, offset| file.read_exact_at(piece, offset))
+            }),
+            Opened::Reader { .. } | Opened::Direct(_) => {
+                let words = "it has one cursor: no threads";
+                Err(io::Error::new(ErrorKind::Unsupported, words))
+            }
+        }
+    }
+
     /// What the engine says it did; empty for the peers.
     #[must_use]
     pub fn stats(&self) -> Vec<(&'static str, u64)> {
@@ -182,8 +205,32 @@ impl<S: Iterator<Item = Step>> Iterator for Merged<S> {
     }
 }
 
+/// Every `threads`th step to each thread.
+fn by_threads(
+    steps: &Steps,
+    threads: usize,
+    sum: impl Fn(StepBy<Skip<Steps>>) -> io::Result<Tally> + Sync,
+) -> io::Result<Tally> {
+    let sum = &sum;
+    let tallies: Vec<_> = thread::scope(|scope| {
+        let part = |first| steps.clone().skip(first).step_by(threads);
+        let spawn = |first| scope.spawn(move || sum(part(first)));
+        let running: Vec<_> = (0..threads).map(spawn).collect();
+        let joined = running.into_iter().map(|thread| thread.join());
+        joined.map(|tally| tally.unwrap_or_else(|panic| resume_unwind(panic))).collect()
+    });
+    tallies.into_iter().try_fold(Tally::default(), |all, tally| {
+        let tally = tally?;
+        Ok(Tally {
+            bytes: all.bytes + tally.bytes,
+            steps: all.steps + tally.steps,
+            checksum: all.checksum.and(tally.checksum),
+        })
+    })
+}
+
 /// The reader of a mapping: it does not cooperate, it only reads.
-fn sum_slice(map: &[u8], steps: Steps) -> io::Result<Tally> {
+fn sum_slice(map: &[u8], steps: impl Iterator<Item = Step>) -> io::Result<Tally> {
     let mut tally = Tally::default();
     for step in steps {
         let range = step.range();
@@ -230,7 +277,7 @@ fn read_exact_at(reader: &Reader, mut piece: &mut [u8], mut offset: u64) -> io::
 
 /// The reader of copies: a step is copied a buffer at a time by `read_exact`.
 fn sum_copies(
-    steps: Steps,
+    steps: impl Iterator<Item = Step>,
     buffer: &mut [u8],
     mut read_exact: impl FnMut(&mut [u8], u64) -> io::Result<()>,
 ) -> io::Result<Tally> {

@@ -35,6 +35,12 @@ impl Checksum {
         }
     }
 
+    /// The checksum of what either of the two took in.
+    #[must_use]
+    pub fn and(self, other: Checksum) -> Checksum {
+        Checksum(self.0.wrapping_add(other.0))
+    }
+
     /// The checksum so far.
     #[must_use]
     pub fn value(self) -> u64 {

@@ -56,6 +56,12 @@ pub struct RunResult {
     pub steps: u64,
     /// Bytes a step.
     pub touch: u64,
+    /// How many threads shared the steps.
+    #[serde(default)]
+    pub threads: usize,
+    /// Bytes that the process had read from devices, helpers included; 0 where that is not counted.
+    #[serde(default)]
+    pub read_bytes: u64,
     /// The seed of the pattern.
     pub seed: u64,
     /// The policy, for our own mappings.

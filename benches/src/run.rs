@@ -34,6 +34,10 @@ pub struct RunSpec {
     pub policy: Option<String>,
     /// The memory limit of `paged` in bytes; none for [`MEMORY_LIMIT`].
     pub memory_limit: Option<u64>,
+    /// Only so many steps; none for all of the pattern's.
+    pub steps: Option<u64>,
+    /// How many threads share the steps; none for one.
+    pub threads: Option<usize>,
 }
 
 /// What `paged` may use unless it is said: 32 MiB, to show that it takes no more.
@@ -52,6 +56,8 @@ impl RunSpec {
             seed: 0,
             policy: None,
             memory_limit: None,
+            steps: None,
+            threads: None,
         }
     }
 }
@@ -74,15 +80,19 @@ pub fn run(spec: &RunSpec) -> Result<RunResult, Error> {
     let limit = spec.memory_limit.unwrap_or(MEMORY_LIMIT);
     let file_bytes = readable_len(&spec.path)?;
     let steps = Steps::new(&spec.pattern.parse()?, file_bytes, spec.touch, spec.seed)?;
+    let steps = steps.first(spec.steps.unwrap_or(u64::MAX));
     let touch = steps.touch();
+    let threads = spec.threads.unwrap_or(1);
 
     let at = |error| Error::at(&spec.path)(error);
+    let read_before = device_bytes_read();
     let before = Faults::now();
     let start = Instant::now();
     let mut access = Access::open(engine, &spec.path, policy, limit).map_err(at)?;
-    let tally = access.sum(steps).map_err(at)?;
+    let tally = access.sum_by(&steps, threads).map_err(at)?;
     let seconds = start.elapsed().as_secs_f64();
     let used = Faults::now().since(&before);
+    let used_read_bytes = device_bytes_read().saturating_sub(read_before);
 
     let stats = access.stats();
     let end = Instant::now();
@@ -92,9 +102,20 @@ pub fn run(spec: &RunSpec) -> Result<RunResult, Error> {
         touch,
         policy: policy.name().to_owned(),
         file_bytes,
+        threads,
+        read_bytes: used_read_bytes,
         stats: stats.into_iter().map(|(name, count)| (name.to_owned(), count)).collect(),
         ..result(spec, &tally, seconds, &used)
     })
+}
+
+/// Bytes that this process has had read from devices; 0 where the kernel does not count them.
+///
+/// Source: proc_pid_io(5), read_bytes.
+fn device_bytes_read() -> u64 {
+    let io = std::fs::read_to_string("/proc/self/io").unwrap_or_default();
+    let count = io.lines().find_map(|line| line.strip_prefix("read_bytes: "));
+    count.and_then(|count| count.parse().ok()).unwrap_or(0)
 }
 
 /// What a run says of itself; the rest is filled in by whoever knows.
@@ -118,6 +139,8 @@ fn result(spec: &RunSpec, tally: &Tally, seconds: f64, used: &Faults) -> RunResu
         unmap_seconds: 0.0,
         steps: tally.steps,
         touch: 0,
+        threads: 1,
+        read_bytes: 0,
         seed: spec.seed,
         policy: String::new(),
         round: 0,

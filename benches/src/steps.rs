@@ -93,6 +93,13 @@ impl Steps {
         Ok(Steps { order, next: 0, count, touch, file_len })
     }
 
+    /// The first `count` of them.
+    #[must_use]
+    pub fn first(mut self, count: u64) -> Steps {
+        self.count = self.count.min(count);
+        self
+    }
+
     /// How many bytes a step reads, unless the file ends first.
     #[must_use]
     pub fn touch(&self) -> u64 {

@@ -56,6 +56,12 @@ pub(crate) struct Arguments {
     /// Policy of mmap and mmap+guard: off, fixed, ramp, map-ahead
     #[arg(long)]
     policy: Option<String>,
+    /// Only the first so many steps of the pattern
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    steps: Option<u64>,
+    /// How many threads share the steps
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: u16,
     /// Memory limit of `paged` [default: 32MiB]
     #[arg(long, value_parser = size::parse)]
     memory_limit: Option<u64>,
@@ -162,6 +168,8 @@ fn plan(arguments: &Arguments, path: &Path) -> Plan {
             seed: arguments.seed,
             policy: arguments.policy.clone(),
             memory_limit: arguments.memory_limit,
+            steps: arguments.steps,
+            threads: Some(usize::from(arguments.threads)),
         },
         engines: arguments.engines.clone(),
         rounds: arguments.runs,
