@@ -216,7 +216,8 @@ fn kernel_reaches_far(path: &Path) -> bool {
 #[test]
 fn a_cold_run_asks_ahead_and_a_warm_one_does_not() {
     let dir = tempfile::tempdir().unwrap();
-    let content = bytes(40 << 20);
+    // Too short for direct reads, long enough to find out who is faster.
+    let content = bytes(15 << 20);
     for piece in [1000, 64 << 10, 300_000, 50 << 20] {
         let Some(path) = cold_file(&dir, &content) else {
             return;
@@ -224,7 +225,7 @@ fn a_cold_run_asks_ahead_and_a_warm_one_does_not() {
         let cold = read_all(&path, piece, &content).stats();
         assert!(cold.waits > 0, "{piece}: {cold:?}");
         assert_eq!(cold.ahead_bytes > 0, !kernel_reaches_far(&path), "{piece}: {cold:?}");
-        assert!(cold.ahead_bytes <= 40 << 20, "{piece}: {cold:?}");
+        assert!(cold.ahead_bytes <= 15 << 20, "{piece}: {cold:?}");
         let warm = read_all(&path, piece, &content).stats();
         assert_eq!((warm.ahead_bytes, warm.waits), (0, 0), "{piece}: {warm:?}");
     }
@@ -233,14 +234,14 @@ fn a_cold_run_asks_ahead_and_a_warm_one_does_not() {
 #[test]
 fn a_run_that_stops_has_asked_for_no_more_than_its_distance() {
     let dir = tempfile::tempdir().unwrap();
-    let Some(path) = cold_file(&dir, &bytes(64 << 20)) else {
+    let Some(path) = cold_file(&dir, &bytes(15 << 20)) else {
         return;
     };
     let mut reader = Reader::open(&path).unwrap();
-    let mut buf = vec![0; 8 << 20];
+    let mut buf = vec![0; 4 << 20];
     reader.read_exact(&mut buf).unwrap();
     let stats = reader.stats();
-    assert!(stats.ahead_bytes <= (8 << 20) + DISTANCE_MAX, "{stats:?}");
+    assert!(stats.ahead_bytes <= (4 << 20) + DISTANCE_MAX, "{stats:?}");
 }
 
 #[test]

@@ -1,10 +1,11 @@
-//! `Reader` is `BufReader<File>`, whatever is done to it and to the file, in whatever order.
+//! `Reader` is `BufReader<File>`, whatever is done to it and to the file, in whatever order; on a cold
+//! file, where a frame is lent for a buffer, it is `File`.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Cursor, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 
-use mmap_ahead::{Mmap, ReadPath, Reader};
+use mmap_ahead::{Mmap, ReadPath, Reader, lab};
 use proptest::prelude::*;
 use tempfile::NamedTempFile;
 
@@ -151,6 +152,126 @@ fn check_file(len: usize, path: ReadPath, ops: &[Op]) -> Result<(), TestCaseErro
     }
     prop_assert_eq!(reader.stats().path, path);
     Ok(())
+}
+
+/// The length of a cold file, and reads of it that keep coming to frames of direct reads.
+const COLD_LEN: u64 = (40 << 20) + 4321;
+
+fn on_a_cold_file() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        6 => (0..5_000_000_usize).prop_map(Op::Read),
+        3 => (0..9000_usize).prop_map(Op::Read),
+        4 => (0..5_000_000_usize).prop_map(Op::Fill),
+        1 => (0..COLD_LEN, 0..9000_usize).prop_map(|(offset, len)| Op::ReadAt(offset, len)),
+        1 => (0..COLD_LEN / 2).prop_map(|offset| Op::Seek(SeekFrom::Start(offset))),
+        1 => (-3_000_000..3_000_000_i64).prop_map(|by| Op::Seek(SeekFrom::Current(by))),
+        2 => (-3_000_000..300_000_i64).prop_map(Op::SeekRelative),
+        1 => (COLD_LEN / 2..COLD_LEN + 9000).prop_map(Op::SetLen),
+        1 => (0..COLD_LEN, any::<u8>()).prop_map(|(offset, byte)| Op::Write(offset, byte)),
+        1 => Just(Op::Position),
+    ]
+}
+
+/// The bytes that ours gave are those that the file has at `offset`; none only at its end.
+fn is_the_files(ours: &[u8], wanted: usize, offset: u64, plain: &File) -> Result<(), String> {
+    let mut expected = vec![0; wanted];
+    let mut len = 0;
+    while len < wanted {
+        match plain.read_at(&mut expected[len..], offset + len as u64).unwrap() {
+            0 => break,
+            more => len += more,
+        }
+    }
+    if ours.len() > len || (ours.is_empty() && len > 0) || *ours != expected[..ours.len()] {
+        return Err(format!("{} bytes of {len} at {offset}", ours.len()));
+    }
+    Ok(())
+}
+
+/// Answers how many bytes were lent out of frames; `None` where nothing can be cold.
+fn check_cold(ops: &[Op]) -> Result<Option<u64>, TestCaseError> {
+    let file = tempfile::NamedTempFile::new_in("/var/tmp").unwrap();
+    std::fs::write(file.path(), bytes(COLD_LEN as usize)).unwrap();
+    let plain = File::open(file.path()).unwrap();
+    plain.sync_all().unwrap();
+    rustix::fs::fadvise(&plain, 0, None, rustix::fs::Advice::DontNeed).unwrap();
+    if lab::cached(&plain).map_or(u64::MAX, |view| view.cached_pages) > 64 {
+        return Ok(None);
+    }
+    std::thread::sleep(std::time::Duration::from_millis(25));
+    let mut reader = Reader::open(file.path()).unwrap();
+    let changed = OpenOptions::new().write(true).open(file.path()).unwrap();
+    // The same file without read-ahead, so that comparing does not warm it.
+    rustix::fs::fadvise(&plain, 0, None, rustix::fs::Advice::Random).unwrap();
+    let mut begun = vec![0; 10 << 20];
+    reader.read_exact(&mut begun).unwrap();
+    prop_assert!(begun == bytes(COLD_LEN as usize)[..begun.len()]);
+    let mut offset = begun.len() as u64;
+    for op in ops {
+        let verdict = match op {
+            Op::SetLen(len) => changed.set_len(*len).map_err(|error| error.to_string()),
+            Op::Write(at, byte) => {
+                changed.write_all_at(&[*byte; 5000], *at).map_err(|error| error.to_string())
+            }
+            Op::Read(len) => {
+                let mut buf = vec![0; *len];
+                buf.truncate(reader.read(&mut buf).unwrap());
+                offset += buf.len() as u64;
+                is_the_files(&buf, *len, offset - buf.len() as u64, &plain)
+            }
+            Op::Fill(most) => {
+                let lent = reader.fill_buf().unwrap();
+                let verdict = is_the_files(lent, lent.len().max(1), offset, &plain);
+                let used = lent.len().min(*most);
+                reader.consume(used);
+                offset += used as u64;
+                verdict
+            }
+            Op::ReadAt(at, len) => {
+                let mut buf = vec![0; *len];
+                buf.truncate(reader.read_at(&mut buf, *at).unwrap());
+                is_the_files(&buf, *len, *at, &plain)
+            }
+            op => {
+                let model = match op {
+                    Op::Seek(SeekFrom::Start(to)) => Some(*to),
+                    Op::Seek(SeekFrom::Current(by)) | Op::SeekRelative(by) => {
+                        offset.checked_add_signed(*by)
+                    }
+                    _ => Some(offset),
+                };
+                prop_assert_eq!(apply(op, &mut reader).is_ok(), model.is_some(), "{:?}", op);
+                offset = model.unwrap_or(offset);
+                Ok(())
+            }
+        };
+        prop_assert!(verdict.is_ok(), "{op:?}: {verdict:?}");
+        prop_assert_eq!(reader.stream_position().unwrap(), offset);
+        if matches!(op, Op::SetLen(_) | Op::Write(..)) {
+            // What is buffered may be from before; after a seek nothing is.
+            reader.seek(SeekFrom::Start(offset)).unwrap();
+        }
+    }
+    Ok(Some(reader.stats().direct_bytes))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 24,
+        failure_persistence: None,
+        max_shrink_iters: 50,
+        ..Default::default()
+    })]
+
+    #[test]
+    fn a_cold_file_that_changes_is_read_as_by_read(
+        ops in prop::collection::vec(on_a_cold_file(), 1..40),
+    ) {
+        match check_cold(&ops)? {
+            Some(direct) => println!("seen: {direct} bytes of direct reads"),
+            None => println!("SKIPPED: nothing is ever cold in /var/tmp"),
+        }
+    }
 }
 
 proptest! {

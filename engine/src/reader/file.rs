@@ -70,14 +70,10 @@ impl PagedFile {
             self.run.start = self.offset;
         }
         self.part = match self.direct.how(self.offset) {
-            How::Lent => {
-                self.stats.path = ReadPath::Direct;
-                return true;
-            }
+            How::Lent => return true,
             How::PreadOf(file, until) => Some((file, until)),
             How::Pread => None,
         };
-        self.stats.path = ReadPath::Pread;
         false
     }
 
@@ -101,7 +97,10 @@ impl PagedFile {
     pub(super) fn consume(&mut self, amount: usize) {
         let amount = amount.min(self.lent().len()) as u64;
         self.offset += amount;
-        self.stats.direct_bytes += amount;
+        if amount > 0 {
+            self.stats.direct_bytes += amount;
+            self.stats.path = ReadPath::Direct;
+        }
     }
 
     /// Goes `by` bytes on or back if those are lent; whether they were.
@@ -146,7 +145,10 @@ impl PagedFile {
                 break;
             }
         }
-        self.stats.pread_bytes += filled as u64;
+        if filled > 0 {
+            self.stats.pread_bytes += filled as u64;
+            self.stats.path = ReadPath::Pread;
+        }
         Ok(filled)
     }
 

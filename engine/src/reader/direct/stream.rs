@@ -19,7 +19,7 @@ const DEPTH: usize = FRAMES - 1;
 
 /// Reads in flight when a run begins; each frame that is lent adds as many. A guess: a run that
 /// stops early has not read much in vain, and memory is allocated while the disk works.
-const DEPTH_BEGIN: usize = 2;
+const DEPTH_BEGIN: usize = 4;
 
 /// How far the plan goes: 64 MiB. Beyond that, what is cached is not looked at.
 const PLAN_LEN_MAX: usize = 32;
@@ -186,6 +186,9 @@ impl Stream {
         while self.plan.front().is_some_and(|slot| slot.end <= offset) {
             self.unlend();
             self.plan.pop_front();
+        }
+        if offset >= self.version.len {
+            return false;
         }
         if self.plan.is_empty() {
             self.planned = offset / BLOCK_LEN * BLOCK_LEN;
