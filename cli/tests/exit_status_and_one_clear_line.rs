@@ -48,6 +48,20 @@ fn files_that_cannot_be_read_are_named() {
 }
 
 #[test]
+fn direct_reads_are_refused_in_memory() {
+    let Ok(dir) = tempfile::tempdir_in("/dev/shm") else {
+        return eprintln!("SKIPPED: /dev/shm cannot be written");
+    };
+    let file = small_file(dir.path());
+    let file = file.to_str().unwrap();
+    let read = mmap_ahead(&["read", file, "--engine", "direct"]);
+    assert_one_line(&read, 1, &[file, "tmpfs", "`direct`"]);
+    let compare = mmap_ahead(&["compare", file, "--engines", "read,direct", "--json"]);
+    assert!(String::from_utf8_lossy(&compare.stderr).contains("tmpfs"), "{compare:?}");
+    assert_eq!(compare.status.code(), Some(1));
+}
+
+#[test]
 fn a_file_without_permission_is_named() {
     let dir = scratch();
     let file = small_file(dir.path());

@@ -4,6 +4,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Cursor, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
+use std::sync::OnceLock;
 
 use mmap_ahead::{Mmap, ReadPath, Reader, lab};
 use proptest::prelude::*;
@@ -188,10 +189,15 @@ fn is_the_files(ours: &[u8], wanted: usize, offset: u64, plain: &File) -> Result
     Ok(())
 }
 
+fn cold_content() -> &'static [u8] {
+    static CONTENT: OnceLock<Vec<u8>> = OnceLock::new();
+    CONTENT.get_or_init(|| bytes(COLD_LEN as usize))
+}
+
 /// Answers how many bytes were lent out of frames; `None` where nothing can be cold.
 fn check_cold(ops: &[Op]) -> Result<Option<u64>, TestCaseError> {
     let file = tempfile::NamedTempFile::new_in("/var/tmp").unwrap();
-    std::fs::write(file.path(), bytes(COLD_LEN as usize)).unwrap();
+    std::fs::write(file.path(), cold_content()).unwrap();
     let plain = File::open(file.path()).unwrap();
     plain.sync_all().unwrap();
     rustix::fs::fadvise(&plain, 0, None, rustix::fs::Advice::DontNeed).unwrap();
@@ -205,7 +211,7 @@ fn check_cold(ops: &[Op]) -> Result<Option<u64>, TestCaseError> {
     rustix::fs::fadvise(&plain, 0, None, rustix::fs::Advice::Random).unwrap();
     let mut begun = vec![0; 10 << 20];
     reader.read_exact(&mut begun).unwrap();
-    prop_assert!(begun == bytes(COLD_LEN as usize)[..begun.len()]);
+    prop_assert!(begun == cold_content()[..begun.len()]);
     let mut offset = begun.len() as u64;
     for op in ops {
         let verdict = match op {
@@ -215,7 +221,8 @@ fn check_cold(ops: &[Op]) -> Result<Option<u64>, TestCaseError> {
             }
             Op::Read(len) => {
                 let mut buf = vec![0; *len];
-                buf.truncate(reader.read(&mut buf).unwrap());
+                let read = reader.read(&mut buf).unwrap();
+                buf.truncate(read);
                 offset += buf.len() as u64;
                 is_the_files(&buf, *len, offset - buf.len() as u64, &plain)
             }
@@ -229,7 +236,8 @@ fn check_cold(ops: &[Op]) -> Result<Option<u64>, TestCaseError> {
             }
             Op::ReadAt(at, len) => {
                 let mut buf = vec![0; *len];
-                buf.truncate(reader.read_at(&mut buf, *at).unwrap());
+                let read = reader.read_at(&mut buf, *at).unwrap();
+                buf.truncate(read);
                 is_the_files(&buf, *len, *at, &plain)
             }
             op => {

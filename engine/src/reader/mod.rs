@@ -39,19 +39,42 @@ const STREAM_BUFFER_LEN: usize = 64 << 10;
 /// Reads a file from front to back, with the disk kept busy ahead of the offset.
 ///
 /// Safe, unlike a mapping: it lends only memory that it owns, so a file that grows, shrinks or
-/// changes meanwhile is read as by read(2). What is in the page cache already costs what pread(2)
-/// costs. When a forward run meets a page that is not, up to 8 MiB ahead of it are asked for: on
-/// disks whose `read_ahead_kb` is below 512 (from there on the kernel does it better by itself),
-/// and only if that is faster than the kernel's own read-ahead, which the first 7 MiB of the run
-/// decide.
+/// changes meanwhile is read as by read(2). What was lent stays as it was when it was lent; what is
+/// read next is what the file holds then.
 ///
-/// Pipes, terminals, sockets and special files are read by plain read(2); seeking there is what the
-/// system makes of it (ESPIPE for a pipe). EINTR is retried.
+/// # Three ways, and which is taken
+/// - **pread(2)** into a buffer of 256 KiB, or straight into the caller's: what is in the page cache
+///   already, short files, and reads that jump.
+/// - **Direct reads**, for the rest of a forward run that has come to 512 KiB and has to wait for
+///   the disk, with 16 MiB or more of the file ahead: 15 reads of 2 MiB in flight (io_uring, O_DIRECT)
+///   into frames of huge pages, past the page cache. [`fill_buf`](BufRead::fill_buf) lends a frame
+///   without a copy. Frames of which three quarters are cached come by pread(2) even then. A run goes
+///   on over gaps of up to 64 KiB, and ends with a longer jump.
+/// - **Asked ahead**: where direct reads cannot be had, and for shorter files, up to 8 MiB ahead of a
+///   cold run are asked for, on disks whose `read_ahead_kb` is below 512 (from there on the kernel
+///   does it better by itself), and only if that proves faster in the first 7 MiB of the run.
 ///
-/// Reading starts at the file's own offset, which is not kept in step: a process that shares the
-/// open file does not see how far this reader came.
+/// [`stats`](Reader::stats) says how many bytes came which way.
 ///
-/// Not built yet: reading cold files through frames of our own, past the page cache.
+/// # Limits
+/// - Direct reads take up to 32 MiB and three file descriptors, from their beginning until the reader
+///   is dropped; the memory is given back at once when they end for good.
+/// - A frame is lent only if the file's length and times are those from before it was read, and its
+///   pages are no dirtier. A file that was changed less than 20 ms ago (3 s where times are whole
+///   seconds) is not read directly. Not noticed is one single write(2) past the page cache that takes
+///   longer than that and began before the read: its bytes may come as they were before it.
+/// - They end for good when one fails (pread(2) then returns the error, from the byte that has it),
+///   and where O_DIRECT is only a name (encrypted or compressed files).
+/// - In a forked child it is pread(2) from where the reader stands.
+/// - Pipes, terminals, sockets and special files are read by plain read(2); seeking there is what the
+///   system makes of it (ESPIPE for a pipe). EINTR is retried.
+/// - Reading starts at the file's own offset, which is not kept in step: a process that shares the
+///   open file does not see how far this reader came.
+///
+/// Kernel: direct reads need io_uring (5.6; blocked in most containers), /proc and a file system
+/// with O_DIRECT; cachestat(2) (6.5, files that the caller owns or may write) tells what is cached,
+/// before that four pages of each frame are tried with RWF_NOWAIT (4.14). Without any of them: pread.
+/// Source: open(2), io_uring(7), cachestat(2), preadv2(2), inode(7).
 ///
 /// ```
 /// use std::io::BufRead;
