@@ -10,6 +10,9 @@ use crate::sys::{Cell, Refused};
 
 /// Pages taken away at once: one system call, one flush of the other processors' page tables.
 const BATCH: usize = 32;
+/// Frames behind a reader that are kept for it while there is memory for new ones: what it has read
+/// is used again before fresh memory is asked for, which is dear.
+const SPARE: usize = 2;
 /// A frame that waits for its reader is given up for another one's after this many changes of
 /// frames for every frame of the pool.
 const PATIENCE: u64 = 4;
@@ -17,6 +20,11 @@ const PATIENCE: u64 = 4;
 impl Pager {
     /// A frame to read into, if need be one that is taken from somewhere else.
     pub(super) fn room_for_frame(&mut self, need: Need) -> Option<FrameIndex> {
+        if self.spent.len() > SPARE
+            && let Some(frame) = self.reuse_spent()
+        {
+            return Some(frame);
+        }
         loop {
             if let Some(frame) = self.frames.claim(&self.uffd) {
                 return Some(frame);

@@ -58,6 +58,56 @@ use crate::policy::Geometry;
 use crate::sys::{self, Cell, FRAME_LEN, Fork, Uffd};
 
 /// A file as `&[u8]`, however large, in a fixed amount of memory.
+///
+/// Nothing is read when it is opened. A touch of a page that is not in memory is served by a thread of
+/// its own: along a run the file is read ahead in frames of 2 MiB, elsewhere one page at a time, past
+/// the page cache where the file system can (O_DIRECT). What is behind the readers makes room for what
+/// is ahead of them, so that [`PagedOptions::memory_limit`] is kept however long the file is. Any
+/// number of threads may read anywhere; a page that is taken away under a reader comes back.
+///
+/// ```
+/// # let dir = tempfile::tempdir().unwrap();
+/// # let path = dir.path().join("data");
+/// # std::fs::write(&path, vec![7; 4 << 20]).unwrap();
+/// let paged = mmap_ahead::Paged::open(&path)?;
+/// assert_eq!(paged.len(), 4 << 20);
+/// assert_eq!(paged[3_000_000], 7);
+/// # Ok::<(), mmap_ahead::Error>(())
+/// ```
+///
+/// # When it can be opened safely
+///
+/// A page may be read more than once, and safe code must never see it change. So
+/// [`Paged::open`] asks for a proof, in this order: all of it fits into the memory limit, so that no
+/// page is read twice; a memfd that is sealed against writing and shrinking; fs-verity; or a read lease
+/// (fcntl(2), F_SETLEASE), which the owner of a file gets while nobody has it open for writing.
+/// [`Paged::mode`] says which. While a lease is held, whoever opens the file for writing waits, up to
+/// 45 seconds (/proc/sys/fs/lease-break-time). Should the kernel take the lease away, pages that were
+/// never seen can still be read; one that was, and was thrown away, ends the process with a line on
+/// stderr: never other bytes. Without a proof: [`Error::NotImmutable`], or the caller's word with
+/// [`Paged::open_assume_immutable`].
+///
+/// # Limits, in plain words
+///
+/// - **Errors**: a page that cannot be read is a SIGBUS, as with any mapping, or zeros: [`OnIoError`].
+///   [`Paged::read_at`] returns errors.
+/// - **Fork**: a child has nothing at these addresses; touching them there is a SIGSEGV. Dropping a
+///   `Paged` in the child does nothing.
+/// - **System calls** may be given any part of the slice, unless [`Paged::mode`] says
+///   [`FaultScope::UserMode`](crate::FaultScope::UserMode): then a page that is not in memory is EFAULT;
+///   touch it first, or use [`Paged::read_at`].
+/// - **vmsplice(2) and MSG_ZEROCOPY**: never from this slice. The kernel keeps the pages, which hold
+///   other bytes of the file later.
+/// - **Threads**: one for each `Paged`, and up to 16 where io_uring is not to be had. A panic of the
+///   serving thread ends the process: readers would wait for ever.
+/// - **mlockall(MCL_FUTURE)** and a locked memory limit apply to the frames.
+/// - Without userfaultfd a file that fits into the memory limit is read whole when it is opened
+///   ([`PagedMode::Owned`]); a longer one is [`Error::Unsupported`].
+///
+/// Kernel: 4.3 for userfaultfd, 6.8 for UFFDIO_MOVE (before: everything is copied page by page), 5.6
+/// for io_uring (before: threads).
+///
+/// Source: userfaultfd(2), ioctl_userfaultfd(2); mm/userfaultfd.c.
 pub struct Paged {
     backing: Backing,
     source: Arc<dyn Source>,

@@ -81,6 +81,15 @@ enum Ahead {
     Small(PageRange, Arrival),
 }
 
+/// What is about to happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Watch {
+    /// The next fault of a reader that was just served.
+    Fault,
+    /// The end of a small read that a reader waits for.
+    Read,
+}
+
 /// Whether a reader waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Need {
@@ -366,15 +375,13 @@ impl Pager {
         }
     }
 
-    /// Whether somebody waits for a small page that is on its way: worth a moment of looking out
-    /// for it.
-    pub(super) fn is_urgent(&self) -> bool {
-        self.urgent > 0
-    }
-
-    /// Whether small pages are what readers wait for here: the last thing mapped was one.
-    pub(super) fn was_small_lately(&self) -> bool {
-        self.is_small_lately
+    /// What is worth a moment of looking out for, if anything.
+    pub(super) fn watch(&self) -> Option<Watch> {
+        match self.urgent {
+            _ if !self.is_small_lately => None,
+            0 => Some(Watch::Fault),
+            _ => Some(Watch::Read),
+        }
     }
 
     pub(super) fn wake(&self, page: PageIndex) {

@@ -5,15 +5,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::pager::Pager;
+use super::pager::{Pager, Watch};
 use crate::page::PageRange;
 use crate::sys::{self, Wake};
 
-/// How long it looks out, after it has served a small page, for the next one, and while a reader
-/// waits for a small page: waking this thread takes 30 to 60 us here, about as long as a read.
-/// With a frame in flight it sleeps: the disk takes ten times as long.
+/// How long it looks out for the next fault after it has served a small page, and how long for a small
+/// read that a reader waits for: waking this thread takes 30 to 60 us here, about as long as the read.
+/// With nothing but frames in flight it sleeps, since the disk takes ten times as long.
 const LOOK_OUT: Duration = Duration::from_micros(50);
 const URGENT: Duration = Duration::from_micros(200);
+/// A yield that takes longer has let somebody else run: the processor is wanted.
+const YIELD_MAX: Duration = Duration::from_micros(20);
 const STACK_BYTES: usize = 512 << 10;
 
 /// The running thread.
@@ -112,14 +114,19 @@ fn serve(mut pager: Pager, mailbox: &Mailbox) {
             pager.report.give_up("io_uring_enter", &error);
         }
         if !is_idle {
-            let watch = if pager.is_urgent() { URGENT } else { LOOK_OUT };
-            if pager.was_small_lately() {
-                awake_until = Instant::now() + watch;
-            }
+            let watch = pager.watch().map_or(Duration::ZERO, |watch| match watch {
+                Watch::Read => URGENT,
+                Watch::Fault => LOOK_OUT,
+            });
+            awake_until = Instant::now() + watch;
             continue;
         }
-        if Instant::now() < awake_until {
+        let looks = Instant::now();
+        if looks < awake_until {
             thread::yield_now();
+            if looks.elapsed() > YIELD_MAX {
+                awake_until = looks;
+            }
             continue;
         }
         let fds = [pager.uffd.as_fd(), pager.disk.as_fd(), mailbox.wake.as_fd()];
