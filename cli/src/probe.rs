@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::path::Path;
 
-use mmap_ahead::lab;
+use mmap_ahead::{FaultScope, lab};
 use mmap_ahead_bench::environment::{chosen, kernel};
 use serde::Serialize;
 
@@ -53,7 +53,9 @@ pub(crate) fn probe() -> Vec<Probe> {
         switch(),
     ];
     probes.extend(lab::tried().into_iter().map(explain));
-    probes.extend([cachestat(), userfaultfd(), io_uring(), huge_pages(), seccomp()]);
+    probes.push(cachestat());
+    probes.extend(userfaultfd());
+    probes.extend([io_uring(), huge_pages(), seccomp()]);
     probes.extend(disks());
     probes
 }
@@ -114,33 +116,43 @@ fn cachestat() -> Probe {
     }
 }
 
-fn userfaultfd() -> Probe {
+/// What `Paged` fills its pages with; tried, since a filter may refuse what the settings allow.
+fn userfaultfd() -> Vec<Probe> {
     const NAME: &str = "userfaultfd";
-    let device = Path::new("/dev/userfaultfd");
-    let rights = rustix::fs::Access::READ_OK | rustix::fs::Access::WRITE_OK;
-    let may_open = rustix::fs::access(device, rights).is_ok();
-    match (setting("/proc/sys/vm/unprivileged_userfaultfd"), may_open) {
-        (None, false) => Probe::is(NAME, false, "this kernel is built without it"),
-        (Some(1), _) => Probe::is(NAME, true, "open to every user"),
-        (_, true) => Probe::is(NAME, true, "through /dev/userfaultfd"),
-        _ if rustix::process::geteuid().is_root() => {
-            Probe::is(NAME, true, "for root; other users get only user-mode faults")
+    const ALLOW: &str = "sudo sysctl vm.unprivileged_userfaultfd=1, or access to /dev/userfaultfd";
+    let have = match lab::try_userfault() {
+        Ok(have) => have,
+        Err(error) => {
+            let what =
+                format!("{error}: `Paged` reads files that fit into its limit, no longer ones");
+            let change = format!("allow it in the container or sandbox, or {ALLOW}");
+            return vec![Probe::is(NAME, false, what).change(change)];
         }
-        _ => Probe::is(NAME, false, "only user-mode faults for this user")
-            .change("sudo sysctl vm.unprivileged_userfaultfd=1, or access to /dev/userfaultfd"),
-    }
+    };
+    let whole = match have.scope {
+        FaultScope::All => Probe::is(NAME, true, "fills the pages of `Paged`"),
+        _ => Probe::is(NAME, true, "user mode only: a system call gets EFAULT for an absent page")
+            .change(ALLOW),
+    };
+    let moves = "moves whole frames under the reader; in Linux from 6.8 on";
+    let poisons = "makes a bad page a SIGBUS for its reader only; in Linux from 6.6 on";
+    let moves = Probe::is("UFFDIO_MOVE", have.has_move, moves);
+    vec![whole, moves, Probe::is("UFFDIO_POISON", have.has_poison, poisons)]
 }
 
 fn io_uring() -> Probe {
     const NAME: &str = "io_uring";
-    let root = rustix::process::geteuid().is_root();
-    let allow = "sudo sysctl kernel.io_uring_disabled=0";
+    let Err(error) = lab::try_io_uring() else {
+        return Probe::is(NAME, true, "keeps many direct reads in flight");
+    };
+    let what = format!("{error}: threads read instead");
+    let probe = Probe::is(NAME, false, what);
     match setting("/proc/sys/kernel/io_uring_disabled") {
-        Some(0) => Probe::is(NAME, true, "open to every user"),
-        Some(1) if root => Probe::is(NAME, true, "for root and its group"),
-        Some(1) => Probe::is(NAME, false, "only for root and a group").change(allow),
-        Some(_) => Probe::is(NAME, false, "switched off for everybody").change(allow),
-        None => Probe::is(NAME, release() >= (5, 6), "no switch; in Linux from 5.6 on"),
+        Some(1 | 2) => probe.change("sudo sysctl kernel.io_uring_disabled=0"),
+        _ if release() >= (5, 6) => {
+            probe.change("allow io_uring_setup in the container or sandbox")
+        }
+        _ => probe,
     }
 }
 

@@ -8,6 +8,7 @@ use std::path::Path;
 
 pub use crate::reader::direct::{Depth, DirectFile};
 pub use crate::sys::{CacheView, Tried, Usage, UsageOf, tried, usage};
+pub use crate::sys::{Userfault, try_userfault};
 use crate::{Error, Mmap, MmapOptions, Paged, PagedOptions};
 
 /// How the peers map a file.
@@ -55,4 +56,12 @@ pub fn map_peer(file: &File, peer: Peer) -> io::Result<memmap2::Mmap> {
 /// EPERM when the caller neither owns nor may write the file; ENOSYS on older kernels.
 pub fn cached(file: &File) -> io::Result<CacheView> {
     crate::sys::cache_view(file.as_raw_fd(), 0, 0)
+}
+
+/// Tries to set up a ring of io_uring.
+///
+/// # Errors
+/// Those of io_uring_setup(2).
+pub fn try_io_uring() -> io::Result<()> {
+    crate::sys::Ring::new(1).map(drop)
 }

@@ -47,7 +47,9 @@ pub(crate) use span::Span;
 pub(crate) use thread::{block_all_signals, end_by_sigbus, sleep_precisely};
 pub(crate) use trip::{TripSlot, guard};
 pub use uffd::FaultScope;
-pub(crate) use uffd::{Refused, Uffd, fault_scope};
+pub(crate) use uffd::{Refused, Uffd};
+#[cfg(feature = "lab")]
+pub use uffd::{Userfault, try_userfault};
 pub(crate) use uring::{Landed, Ring};
 pub use usage::{Usage, UsageOf, usage};
 pub(crate) use wake::{Wake, wait_readable};
