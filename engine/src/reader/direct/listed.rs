@@ -11,8 +11,9 @@ use std::sync::Arc;
 
 use super::queue::{BLOCK_LEN, Queue};
 
-/// So many reads are started with one system call while there is no need to wait.
-const BATCH: usize = 8;
+/// So many bytes are started with one system call while there is no need to wait: eight reads of
+/// 8 KiB, one of a frame. A guess.
+const BATCH_LEN: usize = 64 << 10;
 
 /// A file that is read past the page cache.
 #[derive(Debug)]
@@ -63,9 +64,9 @@ impl DirectFile {
                 let start = piece.start / BLOCK_LEN * BLOCK_LEN;
                 let len = (piece.end - start).next_multiple_of(BLOCK_LEN) as usize;
                 flying.push_back((queue.push(start, len)?, start, piece));
-                added += 1;
+                added += len;
             }
-            if added >= BATCH {
+            if added >= BATCH_LEN {
                 queue.submit()?;
                 added = 0;
             }
