@@ -43,6 +43,22 @@ impl Tally {
     }
 }
 
+/// How our own engines are set up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Setup {
+    /// What is read ahead.
+    pub policy: PolicyKind,
+    /// What `paged` may use, in bytes.
+    pub memory_limit: u64,
+}
+
+impl Default for Setup {
+    /// The default policy, and 32 MiB, to show that `paged` takes no more.
+    fn default() -> Setup {
+        Setup { policy: PolicyKind::default(), memory_limit: 32 << 20 }
+    }
+}
+
 /// A file, open through an engine.
 #[derive(Debug)]
 pub struct Access(Opened);
@@ -62,12 +78,8 @@ impl Access {
     ///
     /// # Errors
     /// The engine's own; [`ErrorKind::Unsupported`] for `direct` on a file system in memory.
-    pub fn open(
-        engine: Engine,
-        path: &Path,
-        policy: PolicyKind,
-        memory_limit: u64,
-    ) -> io::Result<Access> {
+    pub fn open(engine: Engine, path: &Path, setup: Setup) -> io::Result<Access> {
+        let Setup { policy, memory_limit } = setup;
         let ours = |mode: Mode| {
             let mut options = MmapOptions::new();
             options.mode(mode).policy(policy);
@@ -324,7 +336,7 @@ mod tests {
             let pattern: Pattern = name.parse().unwrap();
             let tally = |engine: Engine| {
                 let steps = Steps::new(&pattern, LEN, None, 6).unwrap();
-                let mut access = Access::open(engine, file.path(), PolicyKind::default())?;
+                let mut access = Access::open(engine, file.path(), Setup::default())?;
                 access.sum(steps)
             };
             let right = tally(Engine::Read).unwrap();
@@ -338,6 +350,27 @@ mod tests {
     }
 
     #[test]
+    fn threads_that_share_the_steps_read_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = DataFile::make(dir.path(), LEN, 2, Afterwards::Remove).unwrap();
+        let steps = Steps::new(&Pattern::Random, LEN, None, 3).unwrap().first(500);
+        let tally = |engine, threads| {
+            Access::open(engine, file.path(), Setup::default())?.sum_by(&steps, threads)
+        };
+        let right = tally(Engine::Read, 1).unwrap();
+        assert_eq!(right.steps, 500);
+        for engine in Engine::ALL {
+            match tally(engine, 3) {
+                Ok(tally) => assert_eq!(tally, right, "{engine}"),
+                Err(error) => {
+                    assert_eq!(error.kind(), ErrorKind::Unsupported, "{engine}");
+                    assert!(matches!(engine, Engine::Reader | Engine::Direct), "{engine}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn a_file_cut_under_the_steps_is_an_error_and_no_panic() {
         let dir = tempfile::tempdir().unwrap();
         let file = DataFile::make(dir.path(), LEN, 2, Afterwards::Remove).unwrap();
@@ -345,7 +378,7 @@ mod tests {
         for engine in
             [Engine::Read, Engine::Memmap2(lab::Peer::Plain), Engine::Mmap, Engine::Direct]
         {
-            let mut access = Access::open(engine, file.path(), PolicyKind::default()).unwrap();
+            let mut access = Access::open(engine, file.path(), Setup::default()).unwrap();
             let error = access.sum(steps.clone()).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::UnexpectedEof, "{engine}");
         }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::Error;
 use crate::cache::CacheState;
 use crate::device::Disk;
-use crate::engine::{BASELINE, Engine};
+use crate::engine::Engine;
 use crate::environment::Environment;
 use crate::interval::Median;
 use crate::result::{Kind, RatioResult, RunResult};
@@ -22,6 +22,8 @@ pub struct Plan {
     pub spec: RunSpec,
     /// The engines, in the order in which they run.
     pub engines: Vec<Engine>,
+    /// Which of them the others are held against: [`BASELINE`](crate::engine::BASELINE) unless it is said.
+    pub baseline: Engine,
     /// How many rounds count. One more is made first and thrown away.
     pub rounds: u32,
     /// No round is begun after this long, except the first three.
@@ -152,12 +154,12 @@ fn check_read_ahead(plan: &Plan) -> Result<(), Error> {
 
 /// One ratio for every engine but the baseline, over the rounds in which both ran.
 fn ratios(plan: &Plan, comparison: &Comparison) -> Vec<RatioResult> {
-    let others = plan.engines.iter().filter(|&&engine| engine != BASELINE);
+    let others = plan.engines.iter().filter(|&&engine| engine != plan.baseline);
     others.filter_map(|&engine| ratio(plan, comparison, engine)).collect()
 }
 
 fn ratio(plan: &Plan, comparison: &Comparison, engine: Engine) -> Option<RatioResult> {
-    let pairs = comparison.runs_of(BASELINE).zip(comparison.runs_of(engine));
+    let pairs = comparison.runs_of(plan.baseline).zip(comparison.runs_of(engine));
     let speedups: Vec<f64> = pairs
         .inspect(|(base, run)| assert_eq!(base.round, run.round, "a pair is of one round"))
         .map(|(base, run)| base.seconds / run.seconds)
@@ -166,7 +168,7 @@ fn ratio(plan: &Plan, comparison: &Comparison, engine: Engine) -> Option<RatioRe
     Some(RatioResult {
         kind: Kind::Ratio,
         engine: engine.name().to_owned(),
-        baseline: BASELINE.name().to_owned(),
+        baseline: plan.baseline.name().to_owned(),
         speedup_median: median.value,
         speedup_ci95: [median.low, median.high],
         runs: u32::try_from(speedups.len()).unwrap_or(u32::MAX),

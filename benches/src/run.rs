@@ -8,7 +8,7 @@ use mmap_ahead::lab::{Usage, UsageOf, usage};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::access::{Access, Tally};
+use crate::access::{Access, Setup, Tally};
 use crate::datafile::readable_len;
 use crate::engine::Engine;
 use crate::pattern::Pattern;
@@ -32,16 +32,13 @@ pub struct RunSpec {
     pub seed: u64,
     /// The policy of our own mappings, by name; none for the default.
     pub policy: Option<String>,
-    /// The memory limit of `paged` in bytes; none for [`MEMORY_LIMIT`].
+    /// The memory limit of `paged` in bytes; none for that of [`Setup`].
     pub memory_limit: Option<u64>,
     /// Only so many steps; none for all of the pattern's.
     pub steps: Option<u64>,
     /// How many threads share the steps; none for one.
     pub threads: Option<usize>,
 }
-
-/// What `paged` may use unless it is said: 32 MiB, to show that it takes no more.
-pub const MEMORY_LIMIT: u64 = 32 << 20;
 
 impl RunSpec {
     /// A plain scan of `path` through `engine`.
@@ -77,7 +74,8 @@ pub fn policy(name: &str) -> Result<PolicyKind, Error> {
 pub fn run(spec: &RunSpec) -> Result<RunResult, Error> {
     let engine: Engine = spec.engine.parse()?;
     let policy = spec.policy.as_deref().map(policy).transpose()?.unwrap_or_default();
-    let limit = spec.memory_limit.unwrap_or(MEMORY_LIMIT);
+    let mut setup = Setup { policy, ..Setup::default() };
+    setup.memory_limit = spec.memory_limit.unwrap_or(setup.memory_limit);
     let file_bytes = readable_len(&spec.path)?;
     let steps = Steps::new(&spec.pattern.parse()?, file_bytes, spec.touch, spec.seed)?;
     let steps = steps.first(spec.steps.unwrap_or(u64::MAX));
@@ -88,7 +86,7 @@ pub fn run(spec: &RunSpec) -> Result<RunResult, Error> {
     let read_before = device_bytes_read();
     let before = Faults::now();
     let start = Instant::now();
-    let mut access = Access::open(engine, &spec.path, policy, limit).map_err(at)?;
+    let mut access = Access::open(engine, &spec.path, setup).map_err(at)?;
     let tally = access.sum_by(&steps, threads).map_err(at)?;
     let seconds = start.elapsed().as_secs_f64();
     let used = Faults::now().since(&before);

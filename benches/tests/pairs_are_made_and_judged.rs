@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mmap_ahead_bench::Error;
 use mmap_ahead_bench::compare::{Comparison, Plan, Progress, compare};
-use mmap_ahead_bench::engine::Engine;
+use mmap_ahead_bench::engine::{BASELINE, Engine};
 use mmap_ahead_bench::environment::Environment;
 use mmap_ahead_bench::result::RunResult;
 use mmap_ahead_bench::run::{self, RunSpec};
@@ -32,6 +32,7 @@ fn plan(engines: &[&str], rounds: u32) -> Plan {
     Plan {
         spec: RunSpec::scan("Cargo.toml".into(), Engine::Read),
         engines: engines.iter().map(|name| name.parse().unwrap()).collect(),
+        baseline: BASELINE,
         rounds,
         time_limit: None,
         environment: Environment::default(),

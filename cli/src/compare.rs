@@ -35,6 +35,9 @@ pub(crate) struct Arguments {
     /// Which engines, in which order
     #[arg(long, value_delimiter = ',', default_value = "memmap2,mmap,mmap+guard,reader,read")]
     engines: Vec<Engine>,
+    /// Which engine the others are held against
+    #[arg(long, default_value_t = BASELINE)]
+    baseline: Engine,
     /// How many rounds; bars near 1.0 need 21
     #[arg(long, default_value_t = 11, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
@@ -102,7 +105,7 @@ pub(crate) fn compare(arguments: &Arguments) -> Result<(), Error> {
     if arguments.json {
         return comparison.ratios.iter().try_for_each(output::json_line);
     }
-    output::line(&table(&plan.engines, &comparison))
+    output::line(&table(&plan, &comparison))
 }
 
 /// Makes all runs; with --json each is printed as soon as it ends.
@@ -172,6 +175,7 @@ fn plan(arguments: &Arguments, path: &Path) -> Plan {
             threads: Some(usize::from(arguments.threads)),
         },
         engines: arguments.engines.clone(),
+        baseline: arguments.baseline,
         rounds: arguments.runs,
         time_limit: None,
         environment: Environment { busy: arguments.busy, ..Environment::of(path) },
@@ -200,7 +204,7 @@ const HEAD: [&str; 9] = [
     "engine",
     "GB/s",
     "seconds",
-    "vs memmap2",
+    "speed-up",
     "95% interval",
     "minor",
     "major",
@@ -209,11 +213,13 @@ const HEAD: [&str; 9] = [
 ];
 
 /// Medians of every engine, one a row.
-fn table(engines: &[Engine], comparison: &Comparison) -> String {
-    let rows: Vec<_> = engines.iter().map(|&engine| row(engine, comparison)).collect();
+fn table(plan: &Plan, comparison: &Comparison) -> String {
+    let rows: Vec<_> = plan.engines.iter().map(|&engine| row(engine, comparison)).collect();
     let mut text = output::table(&HEAD, &rows);
-    if !engines.contains(&BASELINE) {
-        text += "\nNo ratios: memmap2 is not among --engines.";
+    text += &format!("\nSpeed-ups are over {}.", plan.baseline);
+    let baseline = plan.baseline;
+    if !plan.engines.contains(&baseline) {
+        text += &format!("\nNo ratios: {baseline} is not among --engines.");
     } else if let Some(ratio) = comparison.ratios.iter().find(|ratio| ratio.ci_coverage < 0.95) {
         let percent = ratio.ci_coverage * 100.0;
         text += &format!("\nWith so few rounds the interval covers {percent:.0}%, not 95%.");

@@ -9,7 +9,7 @@ use mmap_ahead_bench::cache::CacheState;
 use mmap_ahead_bench::compare::{self as harness, Comparison, Plan};
 use mmap_ahead_bench::datafile::{Afterwards, DataFile};
 use mmap_ahead_bench::device::{self, Disk};
-use mmap_ahead_bench::engine::Engine;
+use mmap_ahead_bench::engine::{BASELINE, Engine};
 use mmap_ahead_bench::environment::Environment;
 use mmap_ahead_bench::read_ahead::ReadAhead;
 use mmap_ahead_bench::run::RunSpec;
@@ -140,6 +140,7 @@ fn scenario(
     let plan = Plan {
         spec: RunSpec { cache: cache.to_string(), seed: arguments.seed, ..first },
         engines: ENGINES.to_vec(),
+        baseline: BASELINE,
         rounds,
         time_limit: Some(SCENARIO_TIME),
         environment: Environment::of(file.path()),
