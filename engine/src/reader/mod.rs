@@ -91,7 +91,7 @@ pub struct Reader {
 
 #[derive(Debug)]
 enum Source {
-    File(Lender),
+    File(Box<Lender>),
     Stream(BufReader<Stream>),
     Map(MapCursor),
 }
@@ -152,7 +152,7 @@ impl Reader {
     #[must_use]
     pub fn from_file(file: File) -> Reader {
         let source = match PagedFile::new(file) {
-            Ok(file) => Source::File(Lender::new(file)),
+            Ok(file) => Source::File(Box::new(Lender::new(file))),
             Err(file) => {
                 Source::Stream(BufReader::with_capacity(STREAM_BUFFER_LEN, Stream::new(file)))
             }
