@@ -47,7 +47,8 @@ impl Lender {
             return Ok(self.copy(buf));
         }
         let mut filled = self.copy(buf);
-        while filled < buf.len() {
+        // An empty `buf` has the buffer filled, as with `BufReader`.
+        while filled < buf.len() || (buf.is_empty() && self.buffer().is_empty()) {
             let (lends, rest) = (self.0.get_mut().prepare(), &mut buf[filled..]);
             let result = if lends { Ok(self.copy(rest)) } else { self.0.read(rest) };
             match result {
