@@ -100,7 +100,8 @@ use crate::sys::{self, Cell, FRAME_LEN, Fork, Uffd};
 ///   other bytes of the file later.
 /// - **Threads**: one for each `Paged`, and up to 16 where io_uring is not to be had. A panic of the
 ///   serving thread ends the process: readers would wait for ever.
-/// - **mlockall(MCL_FUTURE)** and a locked memory limit apply to the frames.
+/// - **mlockall(2)**: call it before opening; its memory is not locked. MCL_CURRENT beside an open
+///   `Paged` waits for ever.
 /// - Without userfaultfd a file that fits into the memory limit is read whole when it is opened
 ///   ([`PagedMode::Owned`]); a longer one is [`Error::Unsupported`].
 ///

@@ -45,8 +45,9 @@ impl Cell {
     /// Those of mmap(2): ENOMEM.
     pub(crate) fn reserve(len: usize, fork: Fork) -> io::Result<Cell> {
         let len = len.max(1).next_multiple_of(FRAME_LEN);
-        let span = reserve(len, libc::PROT_READ | libc::PROT_WRITE)?;
+        let span = reserve(len)?;
         let arena = Arena { span: span.aligned, whole: span.whole };
+        make_usable(arena.span)?;
         advise(arena.span, libc::MADV_HUGEPAGE);
         if fork == Fork::Withhold {
             advise(arena.span, libc::MADV_DONTFORK);
@@ -144,18 +145,30 @@ pub(super) struct Reserved {
     pub(super) aligned: Span,
 }
 
-/// Maps `len` bytes of private anonymous memory, aligned to [`FRAME_LEN`].
-pub(super) fn reserve(len: usize, prot: libc::c_int) -> io::Result<Reserved> {
+/// Maps `len` bytes of private anonymous memory, aligned to [`FRAME_LEN`], which nobody may touch
+/// before [`make_usable`]. It is never locked (TRAPS 15): with mlockall(MCL_FUTURE) the kernel would
+/// fill it at once, and locked memory is neither moved to memory that is not nor given back.
+pub(super) fn reserve(len: usize) -> io::Result<Reserved> {
     let padded = len.checked_add(FRAME_LEN).ok_or(io::ErrorKind::OutOfMemory)?;
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
     // SAFETY: a new anonymous mapping at an address of the kernel's choice disturbs nothing.
-    let base = unsafe { libc::mmap(ptr::null_mut(), padded, prot, flags, -1, 0) };
+    let base = unsafe { libc::mmap(ptr::null_mut(), padded, libc::PROT_NONE, flags, -1, 0) };
     if base == libc::MAP_FAILED {
         return Err(io::Error::last_os_error());
     }
     let whole = Span { addr: base as usize, len: padded };
     let aligned = Span { addr: whole.addr.next_multiple_of(FRAME_LEN), len };
+    // SAFETY: the range was just mapped and holds nothing.
+    unsafe { libc::munlock(base, padded) };
     Ok(Reserved { whole, aligned })
+}
+
+/// Lets `span`, which was reserved, be read and written.
+pub(super) fn make_usable(span: Span) -> io::Result<()> {
+    let prot = libc::PROT_READ | libc::PROT_WRITE;
+    // SAFETY: the caller reserved the range and owns it; more access changes no contents.
+    let result = unsafe { libc::mprotect(span.addr as *mut _, span.len, prot) };
+    check(libc::c_long::from(result)).map(|_| ())
 }
 
 pub(super) fn unmap(whole: Span) {

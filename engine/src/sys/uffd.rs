@@ -121,22 +121,17 @@ impl Uffd {
         let len = len.max(1).next_multiple_of(FRAME_LEN);
         // In this order (TRAPS 15): with mlockall(MCL_FUTURE) the kernel would fill a readable range
         // with zeros before it is watched over.
-        let reserved = arena::reserve(len, libc::PROT_NONE)?;
+        let reserved = arena::reserve(len)?;
         let uffd = Uffd { file, scope, features, reserved };
         let span = uffd.span();
-        // SAFETY: the range was just reserved for this purpose and holds nothing.
-        unsafe { libc::munlock(span.addr as *mut _, span.len) };
         uffd.watch(span)?;
         // Without MADV_HUGEPAGE a touch allocates a page table before it is reported, and a frame that
         // moves over a page table is split into its 512 pages: ten times the system time.
         for advice in [libc::MADV_DONTFORK, libc::MADV_DONTDUMP, libc::MADV_HUGEPAGE] {
-            // SAFETY: as above; none of these changes contents.
+            // SAFETY: the range was just reserved for this purpose; none of these changes contents.
             unsafe { libc::madvise(span.addr as *mut _, span.len, advice) };
         }
-        let prot = libc::PROT_READ | libc::PROT_WRITE;
-        // SAFETY: as above.
-        let result = unsafe { libc::mprotect(span.addr as *mut _, span.len, prot) };
-        check(libc::c_long::from(result))?;
+        arena::make_usable(span)?;
         Ok(uffd)
     }
 
