@@ -24,7 +24,7 @@ pub enum Error {
     /// of the same page, and safe code would see them change.
     #[error(
         "the file may change while it is mapped ({why}): raise the memory limit to its size, seal it \
-         (memfd), put it under fs-verity, or vouch for it with `unsafe open_assume_immutable`"
+         (memfd), put it under fs-verity, or vouch for it with `open_assume_immutable`"
     )]
     NotImmutable {
         /// Why no proof was found.

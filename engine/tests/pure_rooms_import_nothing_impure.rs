@@ -22,13 +22,17 @@ const IMPURE: [&str; 10] = [
 ];
 
 /// Where unsafe code may be besides `sys`: the surface of memmap2, whose constructors are unsafe for
-/// the caller, and the reader's way to be made from such a mapping.
-const UNSAFE_FILES: [&str; 6] = [
+/// the caller, the reader's way to be made from such a mapping, and what `Paged` leaves to the caller's
+/// word (its constructors, `trait Immutable`) and lends because of it.
+const UNSAFE_FILES: [&str; 9] = [
     "mmap/mapping.rs",
     "mmap/mutable.rs",
     "mmap/options.rs",
     "mmap/read_only.rs",
     "mmap/shared.rs",
+    "paged/mod.rs",
+    "paged/options.rs",
+    "paged/source.rs",
     "reader/mod.rs",
 ];
 
