@@ -75,6 +75,9 @@ fn reason(error: &std::io::Error) -> String {
             "it belongs to another user, and only its owner (or CAP_LEASE) gets a read lease"
         }
         Some(libc::EINVAL) => "its file system knows no leases",
+        Some(libc::ENOENT) => {
+            "it has no name: a memfd must be sealed, since its maker may write to it"
+        }
         _ => return format!("a read lease was refused: {error}"),
     };
     why.to_owned()

@@ -27,9 +27,13 @@ impl Lease {
     ///
     /// # Errors
     /// EAGAIN: somebody has it open for writing. EACCES: it belongs to somebody else. EINVAL: its
-    /// file system knows no leases.
+    /// file system knows no leases. ENOENT: it has no name; the kernel grants a lease on a memfd
+    /// although its maker may write to it.
     pub(crate) fn take(file: Arc<OwnedFd>) -> io::Result<Lease> {
         let fd = file.as_raw_fd();
+        if is_nameless(&file)? {
+            return Err(io::Error::from_raw_os_error(libc::ENOENT));
+        }
         // The signal that would tell of a break is SIGIO, which kills. Once before the lease, so
         // that there is no moment with it, and once after, because taking one sets the owner.
         fcntl(fd, F_SETSIG, QUIET_SIGNAL)?;
@@ -52,6 +56,15 @@ impl Drop for Lease {
         // The descriptor may live on in a read that is in flight.
         let _ = fcntl(self.0.as_raw_fd(), libc::F_SETLEASE, libc::F_UNLCK);
     }
+}
+
+fn is_nameless(file: &OwnedFd) -> io::Result<bool> {
+    let mut stat = std::mem::MaybeUninit::<libc::stat>::zeroed();
+    // SAFETY: `stat` is writable memory for the answer.
+    let result = unsafe { libc::fstat(file.as_raw_fd(), stat.as_mut_ptr()) };
+    check(libc::c_long::from(result))?;
+    // SAFETY: plain numbers, zeroed before and filled in by the call.
+    Ok(unsafe { stat.assume_init() }.st_nlink == 0)
 }
 
 /// Whether `file` is a memfd whose bytes and length are sealed for good.
@@ -101,6 +114,16 @@ mod tests {
         assert!(!lease.holds());
         drop(lease);
         File::options().write(true).open(&path).unwrap();
+    }
+
+    #[test]
+    fn no_lease_is_taken_on_a_memfd_that_its_maker_may_write() {
+        // SAFETY: the name is a C string; the call makes a new descriptor.
+        let fd = unsafe { libc::memfd_create(c"writable".as_ptr(), libc::MFD_CLOEXEC) };
+        // SAFETY: the descriptor was just made and belongs to nobody else.
+        let _maker = unsafe { <OwnedFd as std::os::fd::FromRawFd>::from_raw_fd(fd) };
+        let refused = Lease::take(read_only(format!("/proc/self/fd/{fd}").as_ref())).unwrap_err();
+        assert_eq!(refused.raw_os_error(), Some(libc::ENOENT));
     }
 
     #[test]
