@@ -4,6 +4,7 @@
 use std::io;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
@@ -33,6 +34,9 @@ pub(super) trait Disk: Send {
     /// Readable when a read may have ended.
     fn as_fd(&self) -> BorrowedFd<'_>;
 
+    /// What offsets and lengths are multiples of.
+    fn alignment(&self) -> usize;
+
     /// Its name, for `stats`.
     fn queue(&self) -> Queue;
 }
@@ -51,7 +55,10 @@ pub enum Queue {
 pub(super) fn disk(source: &Arc<dyn Source>, depth: usize) -> io::Result<Box<dyn Disk>> {
     if let Some(file) = source.file() {
         match Ring::new(depth) {
-            Ok(ring) => return Ok(Box::new(RingDisk { ring, file })),
+            Ok(ring) => {
+                let alignment = source.alignment();
+                return Ok(Box::new(RingDisk { ring, file, alignment }));
+            }
             Err(error) => {
                 tracing::debug!(%error, "mmap-ahead: no io_uring here; threads read instead");
             }
@@ -63,6 +70,7 @@ pub(super) fn disk(source: &Arc<dyn Source>, depth: usize) -> io::Result<Box<dyn
 struct RingDisk {
     ring: Ring,
     file: Arc<OwnedFd>,
+    alignment: usize,
 }
 
 impl Disk for RingDisk {
@@ -86,6 +94,10 @@ impl Disk for RingDisk {
         self.ring.as_fd()
     }
 
+    fn alignment(&self) -> usize {
+        self.alignment
+    }
+
     fn queue(&self) -> Queue {
         Queue::IoUring
     }
@@ -105,6 +117,7 @@ struct ThreadDisk {
     wake: Arc<Wake>,
     threads: Vec<JoinHandle<()>>,
     room: usize,
+    alignment: usize,
 }
 
 impl ThreadDisk {
@@ -112,7 +125,8 @@ impl ThreadDisk {
         let (jobs, todo) = unbounded::<Job>();
         let (done, landed) = unbounded();
         let wake = Arc::new(Wake::new()?);
-        let mut disk = ThreadDisk { jobs: Some(jobs), landed, wake, threads: vec![], room: depth };
+        let (jobs, threads, alignment) = (Some(jobs), Vec::new(), source.alignment());
+        let mut disk = ThreadDisk { jobs, landed, wake, threads, room: depth, alignment };
         for _ in 0..depth.min(THREADS_MAX) {
             let (source, todo, done) = (Arc::clone(source), todo.clone(), done.clone());
             let wake = Arc::clone(&disk.wake);
@@ -134,7 +148,9 @@ impl ThreadDisk {
 impl Job {
     fn run(mut self, source: &dyn Source) -> Landed {
         let buf = &mut self.cell.bytes_mut()[self.part];
-        let result = super::retry(|| source.read_at(buf, self.offset));
+        // Readers wait for it: a panic of the source's is an error of the page.
+        let read = AssertUnwindSafe(|| super::retry(|| source.read_at(buf, self.offset)));
+        let result = catch_unwind(read).unwrap_or_else(|_| Err(io::Error::other("it panicked")));
         Landed { token: self.token, cell: self.cell, result }
     }
 }
@@ -173,6 +189,10 @@ impl Disk for ThreadDisk {
         self.wake.as_fd()
     }
 
+    fn alignment(&self) -> usize {
+        self.alignment
+    }
+
     fn queue(&self) -> Queue {
         Queue::Threads
     }
@@ -182,7 +202,7 @@ impl Drop for ThreadDisk {
     fn drop(&mut self) {
         self.jobs = None;
         for thread in self.threads.drain(..) {
-            // A panic there was the source's own; its message is out already.
+            // Panics of the source do not get this far.
             let _ = thread.join();
         }
     }

@@ -19,7 +19,8 @@ pub enum OnIoError {
     #[default]
     Abort,
     /// The page shows zeros from then on, and [`Paged::error`] says which page it was first. Every
-    /// other byte is right.
+    /// other byte is right. A page that was seen before, was thrown away and cannot be read again is as
+    /// with [`OnIoError::Abort`]: what safe code has seen does not become zeros.
     Zero,
 }
 

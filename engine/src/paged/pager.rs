@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::disk::Disk;
 use super::frames::Frames;
 use super::held::Held;
+use super::options::OnIoError;
 use super::report::Report;
 use super::slots::{Arrival, LargeState, Shape, Slot, SlotIndex, Slots, Small};
 use super::stats::PagedCounters;
@@ -100,9 +101,10 @@ pub(super) enum Need {
 impl Pager {
     pub(super) fn new(parts: Parts) -> Pager {
         let Parts { uffd, disk, proof, report, shape, frames, staging, held, .. } = parts;
-        let published = match proof {
-            Proof::Lease(_) => vec![0; shape.pages().count().0.div_ceil(64) as usize],
-            Proof::Always(_) | Proof::Once => Vec::new(),
+        let is_asked = matches!(proof, Proof::Lease(_)) || report.on_io_error() == OnIoError::Zero;
+        let published = match is_asked {
+            true => vec![0; shape.pages().count().0.div_ceil(64) as usize],
+            false => Vec::new(),
         };
         Pager {
             uffd,

@@ -76,7 +76,7 @@ impl Pager {
     pub(super) fn landed(&mut self, landed: Landed) {
         let Landed { token, cell, result } = landed;
         let Some(mut flight) = self.flights.end(token) else { return };
-        let block = self.shape.page_size.bytes() as usize;
+        let block = self.disk.alignment();
         let result = match result {
             Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
             other => other,
@@ -112,6 +112,7 @@ impl Pager {
             Goal::Small { .. } => self.aligned(bytes),
         };
         cell.bytes_mut()[bytes..filled].fill(0);
+        self.keep_zeros(pages, &mut cell);
         self.check_again(pages);
         match goal {
             Goal::Large { slot, frame } => {
@@ -249,10 +250,22 @@ impl Pager {
         if self.published.is_empty() {
             return;
         }
-        let was_published =
-            |page: u64| self.published[(page / 64) as usize] >> (page % 64) & 1 != 0;
-        if (pages.start.0..pages.end.0).any(was_published) && !self.proof.holds() {
+        let mut pages = (pages.start.0..pages.end.0).map(PageIndex);
+        if pages.any(|page| self.was_published(page)) && !self.proof.holds() {
             self.report.changed();
+        }
+    }
+
+    fn was_published(&self, PageIndex(page): PageIndex) -> bool {
+        self.published.get((page / 64) as usize).is_some_and(|word| word >> (page % 64) & 1 != 0)
+    }
+
+    /// A page that showed zeros shows zeros for good, also when it can be read again.
+    fn keep_zeros(&self, pages: PageRange, cell: &mut crate::sys::Cell) {
+        let page_len = self.shape.page_size.bytes() as usize;
+        for page in self.zeroed.iter().filter(|&&page| pages.contains(page)) {
+            let at = page.since(pages.start).0 as usize * page_len;
+            cell.bytes_mut()[at..at + page_len].fill(0);
         }
     }
 
@@ -320,11 +333,12 @@ impl Pager {
         let offset = self.shape.offset(page);
         self.report.lost(offset, error);
         match self.report.on_io_error() {
-            super::OnIoError::Zero => {
+            super::OnIoError::Zero if !self.was_published(page) => {
                 self.zeroed.insert(page);
                 self.show_zeros(page);
             }
-            super::OnIoError::Abort => {
+            // What safe code has seen does not become zeros.
+            super::OnIoError::Zero | super::OnIoError::Abort => {
                 let page_len = self.shape.page_size.bytes() as usize;
                 self.report.end(&self.uffd, offset as usize, page_len);
             }
