@@ -76,11 +76,13 @@ pub(crate) struct Made {
     /// No read brings more than this.
     pub(crate) most: usize,
     pub(crate) reads: Arc<AtomicUsize>,
+    pub(crate) template: Vec<u8>,
 }
 
 impl Made {
     pub(crate) fn new(len: usize) -> Made {
-        Made { len, fails: Box::new(|_| None), most: usize::MAX, reads: Arc::default() }
+        let template = super::template();
+        Made { len, fails: Box::new(|_| None), most: usize::MAX, reads: Arc::default(), template }
     }
 
     /// A read fails with EIO when it touches `bad`.
@@ -88,11 +90,6 @@ impl Made {
         let touches = move |part: &Range<u64>| part.start < bad.end && bad.start < part.end;
         let fails = move |part| touches(&part).then(|| io::Error::from_raw_os_error(libc::EIO));
         Made { fails: Box::new(fails), ..Made::new(len) }
-    }
-
-    fn byte(at: u64) -> u8 {
-        let (index, within) = (at / page() as u64, (at % page() as u64) as usize);
-        index.to_ne_bytes().get(within).copied().unwrap_or((within % 251) as u8)
     }
 }
 
@@ -109,16 +106,14 @@ impl Source for Made {
         }
         let mut at = 0;
         while at < read {
-            let whole = (offset + at as u64).is_multiple_of(page() as u64) && read - at >= page();
-            let len = if whole { page() } else { 1 };
-            if whole {
-                let index = (offset + at as u64) / page() as u64;
-                for (within, byte) in buf[at..at + len].iter_mut().enumerate() {
-                    *byte = (within % 251) as u8;
-                }
-                buf[at..at + 8].copy_from_slice(&index.to_ne_bytes());
-            } else {
-                buf[at] = Made::byte(offset + at as u64);
+            let index = (offset + at as u64) / page() as u64;
+            let within = ((offset + at as u64) % page() as u64) as usize;
+            let len = (page() - within).min(read - at);
+            buf[at..at + len].copy_from_slice(&self.template[within..within + len]);
+            let number = index.to_ne_bytes();
+            if within < number.len() {
+                let len = len.min(number.len() - within);
+                buf[at..at + len].copy_from_slice(&number[within..within + len]);
             }
             at += len;
         }
