@@ -257,7 +257,8 @@ impl Pager {
 
     /// An explicit prefetch: as much of it as fits beside what is being read.
     pub(super) fn prefetch(&mut self, range: PageRange) {
-        let most = self.frames.count().saturating_sub(2) as u64 * self.shape.pages_per_slot().0;
+        let most = self.frames.count().saturating_sub(2).max(1) as u64;
+        let most = most * self.shape.pages_per_slot().0;
         let range = range.intersect(self.shape.pages());
         let range = PageRange::at(range.start, range.count().min(PageCount(most)));
         self.queue(range, &[]);

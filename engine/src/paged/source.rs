@@ -83,6 +83,14 @@ impl FileSource {
     /// # Errors
     /// Those of open(2); EISDIR for a directory, and EINVAL for what is no regular file.
     pub(crate) fn open(path: &Path) -> io::Result<FileSource> {
+        // Before it is opened: a FIFO would wait for its writer, and a tape would rewind.
+        let kind = std::fs::metadata(path)?;
+        if kind.is_dir() {
+            return Err(io::Error::from_raw_os_error(libc::EISDIR));
+        }
+        if !kind.is_file() {
+            return Err(io::Error::from_raw_os_error(libc::EINVAL));
+        }
         let open = |flags| File::options().read(true).custom_flags(flags).open(path);
         let direct = open(libc::O_DIRECT).ok().filter(reads_directly);
         let access = if direct.is_some() { Access::Direct } else { Access::Buffered };
@@ -91,12 +99,6 @@ impl FileSource {
             None => open(0)?,
         };
         let metadata = file.metadata()?;
-        if metadata.is_dir() {
-            return Err(io::Error::from_raw_os_error(libc::EISDIR));
-        }
-        if !metadata.is_file() {
-            return Err(io::Error::from_raw_os_error(libc::EINVAL));
-        }
         let reader = file.try_clone()?;
         Ok(FileSource { len: metadata.len(), file: Arc::new(file.into()), reader, access })
     }
