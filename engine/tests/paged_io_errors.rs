@@ -112,7 +112,7 @@ fn a_read_that_fails_once_and_then_works_is_no_loss() {
         let fails = move |part: Range<u64>| {
             // Reads of several pages that hold one of these: what is read alone works.
             let is_long = (part.end - part.start) as usize > page();
-            let is_first = failed.fetch_add(1, Ordering::Relaxed) % 3 == 0;
+            let is_first = failed.fetch_add(1, Ordering::Relaxed).is_multiple_of(3);
             let fails = is_first && (once != libc::EIO || is_long);
             fails.then(|| io::Error::from_raw_os_error(once))
         };

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use common::paged::{Made, Named, become_nobody, check_all, child_output, open, served};
-use common::{MIB, Numbered, Place, in_child, page, role, skip, write_numbered};
+use common::{MIB, Numbered, Place, in_child, role, skip, write_numbered};
 use mmap_ahead::{Error, Immutability, Paged, PagedMode, PagedOptions};
 
 const LIMIT: usize = 8 * MIB;
