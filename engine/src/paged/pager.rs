@@ -24,6 +24,9 @@ pub(super) const PIECE_BYTES: u64 = 64 << 10;
 /// Reads and staging cells that are kept free for readers that wait.
 const RESERVE: usize = 8;
 
+/// Fetches that wait for room; who asks for more ahead than that is not heard.
+const AHEAD_MAX: usize = 4096;
+
 /// What a pager is made of.
 pub(super) struct Parts {
     pub(super) uffd: Arc<Uffd>,
@@ -265,6 +268,9 @@ impl Pager {
     }
 
     fn queue(&mut self, range: PageRange, triggers: &[PageIndex]) {
+        if self.ahead.len() > AHEAD_MAX {
+            return;
+        }
         let arrival = |part: PageRange| {
             let parks = triggers.iter().any(|&trigger| part.contains(trigger));
             if parks { Arrival::Park } else { Arrival::Map }
