@@ -23,8 +23,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Reads a number that lies on both sides of `border`.
 fn check_across(paged: &[u8], border: usize) {
     let before = border - 3;
-    // SAFETY: eight bytes inside the slice; any address will do.
-    let loaded = unsafe { paged.as_ptr().add(before).cast::<u64>().read_unaligned() };
+    let at = paged[before..before + 8].as_ptr().cast::<u64>();
+    // SAFETY: eight bytes of the slice; any address will do.
+    let loaded = unsafe { at.read_unaligned() };
     let mut expected = [0; 8];
     (0..3).for_each(|at| expected[at] = ((page() - 3 + at) % 251) as u8);
     let number = ((border / page()) as u64).to_ne_bytes();
