@@ -16,6 +16,8 @@ use crate::sys::{self, Cell, Landed, Ring, Wake};
 /// Threads that read, where io_uring is not to be had. A guess: enough for the depth of one disk.
 const THREADS_MAX: usize = 16;
 const STACK_BYTES: usize = 256 << 10;
+/// After a source said WouldBlock.
+const AGAIN: std::time::Duration = std::time::Duration::from_millis(1);
 
 /// A queue of reads. Memory that is read into is in its keeping until the read has landed.
 pub(super) trait Disk: Send {
@@ -27,6 +29,11 @@ pub(super) trait Disk: Send {
 
     /// Starts what was added.
     fn submit(&mut self) -> io::Result<()>;
+
+    /// Whether something could not be started yet.
+    fn has_backlog(&mut self) -> bool {
+        false
+    }
 
     /// The next read that has ended; does not wait.
     fn land(&mut self) -> Option<Landed>;
@@ -84,6 +91,10 @@ impl Disk for RingDisk {
 
     fn submit(&mut self) -> io::Result<()> {
         self.ring.submit()
+    }
+
+    fn has_backlog(&mut self) -> bool {
+        self.ring.has_backlog()
     }
 
     fn land(&mut self) -> Option<Landed> {
@@ -148,9 +159,20 @@ impl ThreadDisk {
 impl Job {
     fn run(mut self, source: &dyn Source) -> Landed {
         let buf = &mut self.cell.bytes_mut()[self.part];
+        let len = buf.len();
         // Readers wait for it: a panic of the source's is an error of the page.
         let read = AssertUnwindSafe(|| super::retry(|| source.read_at(buf, self.offset)));
         let result = catch_unwind(read).unwrap_or_else(|_| Err(io::Error::other("it panicked")));
+        let result = match result {
+            Ok(read) if read > len => {
+                Err(io::Error::new(io::ErrorKind::InvalidData, "it read more than was asked for"))
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                thread::sleep(AGAIN);
+                Err(error)
+            }
+            other => other,
+        };
         Landed { token: self.token, cell: self.cell, result }
     }
 }

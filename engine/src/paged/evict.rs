@@ -2,11 +2,12 @@
 //! went a moment ago can come back without I/O.
 
 use super::pager::{Need, Pager};
+use super::reads::prune;
 use super::slots::{FrameIndex, LargeState, Slot, SlotIndex};
 use crate::page::{PageCount, PageIndex, PageRange};
 use crate::policy::Event;
 use crate::stats::Counters;
-use crate::sys::{Cell, Refused};
+use crate::sys::Cell;
 
 /// Pages taken away at once: one system call, one flush of the other processors' page tables.
 const BATCH: usize = 32;
@@ -45,6 +46,9 @@ impl Pager {
     /// Makes room for `count` small pages. False when everything is on its way from the disk.
     pub(super) fn room_for_small(&mut self, count: PageCount) -> bool {
         while self.frames.small_room() < count {
+            if self.frames.take_apart(&self.uffd) {
+                continue;
+            }
             let is_below_share = self.frames.small_frames() < self.small_share();
             let freed = (is_below_share && self.take_frame_apart())
                 || self.evict_small()
@@ -62,9 +66,6 @@ impl Pager {
     }
 
     fn take_frame_apart(&mut self) -> bool {
-        if self.frames.take_apart(&self.uffd) {
-            return true;
-        }
         if let Some(frame) = self.reuse_spent() {
             self.frames.release(frame);
             return self.frames.take_apart(&self.uffd);
@@ -124,30 +125,33 @@ impl Pager {
         let offset = self.shape.offset(self.shape.pages_of(slot).start) as usize;
         let stamp = self.next_stamp();
         let Some(Slot::Large(large)) = self.slots.get_mut(&slot) else { return false };
-        match self.uffd.take(offset, self.frames.cell(large.frame)) {
+        if matches!(self.proof, super::Proof::Once) {
+            // No page is read twice: that is the proof.
+            large.stamp = stamp;
+            self.large_queue.push_back((slot, stamp));
+            return false;
+        }
+        match self.uffd.take(offset, self.frames.cell_mut(large.frame)) {
             Ok(()) => {
                 large.state = LargeState::Spent;
                 large.stamp = stamp;
                 self.spent.push_back((slot, stamp));
+                prune(&mut self.spent, &self.slots, self.frames.count());
                 true
             }
-            Err(Refused::Pinned | Refused::Raced) => {
+            Err(_) => {
                 // Somebody holds it (a system call on a slice of it): another time (TRAPS 16).
                 large.stamp = stamp;
                 self.large_queue.push_back((slot, stamp));
                 Counters::add(&self.counters.frames_pinned, 1);
                 false
             }
-            Err(Refused::Failed(error)) => self.report.give_up("UFFDIO_MOVE", &error),
         }
     }
 
     /// A reader came to `slot`: what lies two slots behind it, and was under a reader, is not
     /// needed any more.
     pub(super) fn drop_behind(&mut self, slot: SlotIndex) {
-        if matches!(self.proof, super::Proof::Once) {
-            return;
-        }
         let is_mapped = |slot: Option<SlotIndex>| {
             let slot = slot.and_then(|slot| self.slots.get(&slot));
             matches!(slot, Some(Slot::Large(large)) if matches!(large.state, LargeState::Mapped))
@@ -169,6 +173,9 @@ impl Pager {
 
     /// Takes the oldest small pages away and keeps them for a moment. False when there are none.
     fn evict_small(&mut self) -> bool {
+        if matches!(self.proof, super::Proof::Once) {
+            return false;
+        }
         let count = BATCH.min(self.small_queue.len().div_ceil(4));
         let mut spans = Vec::with_capacity(count);
         for range in self.small_queue.drain(..count).collect::<Vec<_>>() {
@@ -238,7 +245,6 @@ impl Pager {
         small.wanted.clear(within);
         self.frames.reserve_small(range.count());
         self.publish(range, from);
-        self.held.forget(page);
         Counters::add(&self.counters.second_chances, 1);
     }
 }

@@ -12,6 +12,7 @@ pub(super) struct Flight {
     /// How many bytes of the file they hold, and how many of them have come.
     pub(super) bytes: usize,
     pub(super) filled: usize,
+    pub(super) retries: u32,
     pub(super) begun: Nanos,
 }
 

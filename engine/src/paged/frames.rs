@@ -68,8 +68,7 @@ impl Frames {
         }
         let frame = *self.bare.last()?;
         let cell = self.cells[frame].as_mut()?;
-        if let Err(error) = cell.populate().and_then(|()| uffd.adopt(cell)) {
-            tracing::debug!(%error, "mmap-ahead: no memory for a frame");
+        if cell.populate().and_then(|()| uffd.adopt(cell)).is_err() {
             cell.discard();
             return None;
         }
@@ -85,22 +84,26 @@ impl Frames {
     /// Gives the memory of one unused frame to the small pages. False when there is none.
     pub(super) fn take_apart(&mut self, uffd: &Uffd) -> bool {
         let Some(frame) = self.free.pop() else { return false };
-        self.discard(frame, uffd);
-        true
-    }
-
-    fn discard(&mut self, frame: FrameIndex, uffd: &Uffd) {
-        if let Some(cell) = &mut self.cells[frame] {
-            // Refused only for memory that is not watched over, which this is.
-            let _ = uffd.disown(cell);
-            cell.discard();
-        }
+        let cell = self.cells[frame].as_mut();
+        // Refused when the process has too many areas: then it stays what it is. A cell that is watched
+        // over and empty must never be touched by us.
+        let Some(cell) = cell.filter(|cell| uffd.disown(cell).is_ok()) else {
+            self.free.push(frame);
+            return false;
+        };
+        cell.discard();
         self.bare.push(frame);
+        true
     }
 
     /// `frame`, unless the disk has it.
     pub(super) fn cell(&self, frame: FrameIndex) -> &Cell {
         let Some(cell) = &self.cells[frame] else { panic!("frame {frame} is being read into") };
+        cell
+    }
+
+    pub(super) fn cell_mut(&mut self, frame: FrameIndex) -> &mut Cell {
+        let Some(cell) = &mut self.cells[frame] else { panic!("frame {frame} is being read into") };
         cell
     }
 

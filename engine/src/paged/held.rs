@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::page::{PageIndex, PageSize};
+use crate::page::{PageIndex, PageRange, PageSize};
 use crate::sys::{Cell, Span};
 
 /// A ring of pages: the newest takes the place of the oldest.
@@ -47,6 +47,13 @@ impl Held {
     pub(super) fn forget(&mut self, page: PageIndex) {
         if let Some(place) = self.places.remove(&page) {
             self.owners[place] = None;
+        }
+    }
+
+    /// [`forget`](Held::forget) for all of `pages`.
+    pub(super) fn forget_all(&mut self, pages: PageRange) {
+        if !self.places.is_empty() {
+            (pages.start.0..pages.end.0).for_each(|page| self.forget(PageIndex(page)));
         }
     }
 

@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use crate::Error;
-use crate::sys::{Lease, has_verity, is_sealed};
+use crate::sys::{Lease, has_verity, is_local, is_sealed};
 
 /// What makes it sound to lend `&[u8]` of pages that are thrown away and read again.
 #[derive(Debug)]
@@ -41,6 +41,10 @@ impl Proof {
         }
         if is_sealed(file) {
             return Ok(Proof::Always(Immutability::Sealed));
+        }
+        if !is_local(file) {
+            let why = "its file system may be written to by others than this kernel".to_owned();
+            return Err(Error::NotImmutable { why });
         }
         if has_verity(file) {
             return Ok(Proof::Always(Immutability::Verity));

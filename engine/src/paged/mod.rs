@@ -98,6 +98,10 @@ use crate::sys::{self, Cell, FRAME_LEN, Fork, Uffd};
 ///   touch it first, or use [`Paged::read_at`].
 /// - **vmsplice(2) and MSG_ZEROCOPY**: never from this slice. The kernel keeps the pages, which hold
 ///   other bytes of the file later.
+/// - **fcntl(2) locks** of the process on the file are lost when it is opened and when it is dropped:
+///   the system drops them with any descriptor of the file that is closed.
+/// - **Beside the limit** it takes what the kernel needs for page tables (up to 4 KiB for each 2 MiB ever
+///   touched at random) and, while a lease is held, a bit for each page of the file.
 /// - **Threads**: one for each `Paged`, and up to 16 where io_uring is not to be had. A panic of the
 ///   serving thread ends the process: readers would wait for ever.
 /// - **mlockall(2)**: call it before opening; its memory is not locked. MCL_CURRENT beside an open
@@ -195,6 +199,12 @@ impl Paged {
     ) -> Result<Paged, Error> {
         let page_size = sys::page_size();
         options.check(page_size.bytes())?;
+        let alignment = source.alignment();
+        if !alignment.is_power_of_two() || alignment as u64 > page_size.bytes() {
+            return Err(Error::configuration(format!(
+                "a source's alignment of {alignment} is not a power of two up to the size of a page"
+            )));
+        }
         let shape = Shape { len: source.len(), page_size };
         let len = usize::try_from(shape.len).map_err(|_| Error::Unsupported {
             what: "a file this long",
@@ -212,7 +222,7 @@ impl Paged {
             Err(_) => return Err(Error::Unsupported { what: "Paged", needs: USERFAULTFD_NEEDED }),
         };
         sys::fork_guard_init();
-        let memory = Memory::split(options.memory_limit, &shape);
+        let memory = Memory::split(options, &shape);
         let proof = proof(memory.frames as u64 >= shape.slots())?;
         let report = Report::new(name, options.on_io_error);
         let counters = Arc::new(PagedCounters::default());
@@ -258,7 +268,7 @@ impl Paged {
     /// # Errors
     /// Those of the source. A file that became shorter ends there.
     pub fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        let left = self.source.len().saturating_sub(offset);
+        let left = (self.len() as u64).saturating_sub(offset);
         let len = buf.len().min(usize::try_from(left).unwrap_or(usize::MAX));
         if let Backing::Owned(bytes) = &self.backing {
             let at = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
@@ -382,14 +392,17 @@ struct Memory {
 }
 
 impl Memory {
-    /// One frame for small reads in flight, a sixteenth for what was taken away, the rest for what
-    /// is under the readers.
-    fn split(limit: u64, shape: &Shape) -> Memory {
-        let total = usize::try_from(limit / FRAME_LEN as u64).unwrap_or(usize::MAX);
+    /// Up to a quarter for small reads in flight, a sixteenth for what was taken away, the rest for
+    /// what is under the readers.
+    fn split(options: &PagedOptions, shape: &Shape) -> Memory {
+        let limit = options.memory_limit / FRAME_LEN as u64;
+        let total = usize::try_from(limit).unwrap_or(usize::MAX);
         let held = (total / 16).max(1);
+        let in_flight = (options.queue_depth * PIECE_BYTES as usize).div_ceil(FRAME_LEN);
+        let staging = in_flight.min(total / 4).max(1);
         let most = usize::try_from(shape.slots()).unwrap_or(usize::MAX).saturating_add(2);
-        let frames = (total - 1 - held).min(most);
-        Memory { frames, staging: FRAME_LEN, held: held.min(most) * FRAME_LEN }
+        let frames = (total - staging - held).min(most);
+        Memory { frames, staging: staging * FRAME_LEN, held: held.min(most) * FRAME_LEN }
     }
 }
 

@@ -44,7 +44,7 @@ pub enum FrameSize {
 /// streams apart.
 pub const MEMORY_LIMIT_DEFAULT: u64 = 256 << 20;
 
-/// The least memory limit: 8 MiB. That is two pages for each of far more threads than may fault at
+/// The least memory limit: 8 MiB (as many times that as a page has 4 KiB). That is two pages for each of far more threads than may fault at
 /// once, and room for the reads in flight.
 pub const MEMORY_LIMIT_MIN: u64 = 8 << 20;
 
@@ -167,10 +167,12 @@ impl PagedOptions {
     }
 
     pub(super) fn check(&self, page_bytes: u64) -> Result<(), Error> {
-        if self.memory_limit < MEMORY_LIMIT_MIN {
+        // As many pages on every kernel.
+        let least = MEMORY_LIMIT_MIN * (page_bytes / 4096).max(1);
+        if self.memory_limit < least {
             let limit = self.memory_limit;
             return Err(Error::configuration(format!(
-                "a memory limit of {limit} bytes is too small: at least {MEMORY_LIMIT_MIN}"
+                "a memory limit of {limit} bytes is too small: at least {least}"
             )));
         }
         if !(16..=256).contains(&self.queue_depth) {

@@ -24,8 +24,9 @@ pub(super) const PIECE_BYTES: u64 = 64 << 10;
 /// Reads and staging cells that are kept free for readers that wait.
 const RESERVE: usize = 8;
 
-/// Fetches that wait for room; who asks for more ahead than that is not heard.
-const AHEAD_MAX: usize = 4096;
+/// Fetches that wait for room; who asks for more ahead than that is not heard: 1,024 pieces are
+/// 64 MiB, as many frames 2 GiB.
+const AHEAD_MAX: usize = 1024;
 
 /// What a pager is made of.
 pub(super) struct Parts {
@@ -161,7 +162,9 @@ impl Pager {
     /// Has `page` brought, by whatever is quickest.
     pub(super) fn serve(&mut self, page: PageIndex) {
         let slot = self.shape.slot_of(page);
-        if self.zeroed.contains(&page) {
+        // A frame holds the zeros already.
+        let is_large = matches!(self.slots.get(&slot), Some(Slot::Large(_)));
+        if !is_large && self.zeroed.contains(&page) {
             return self.show_zeros(page);
         }
         let is_run = self.runs_through(page) && self.held.find(page).is_none();
@@ -249,9 +252,11 @@ impl Pager {
 
     /// Queues what the policy planned: whole frames where a run fills them, pieces where not.
     pub(super) fn queue_plan(&mut self) {
-        let reads = merge(self.plan.reads());
+        let mut ranges: Vec<_> = self.plan.reads().to_vec();
+        ranges.extend(self.plan.windows().iter().map(|window| window.range));
+        ranges.sort_unstable_by_key(|range| range.start);
         let triggers: Vec<_> = self.plan.windows().iter().filter_map(|w| w.trigger).collect();
-        for range in reads {
+        for range in merge(&ranges) {
             let range = range.intersect(self.shape.pages());
             self.queue(range, &triggers);
         }
@@ -259,18 +264,23 @@ impl Pager {
     }
 
     /// An explicit prefetch: as much of it as fits beside what is being read.
-    pub(super) fn prefetch(&mut self, range: PageRange) {
-        let most = self.frames.count().saturating_sub(2).max(1) as u64;
-        let most = most * self.shape.pages_per_slot().0;
-        let range = range.intersect(self.shape.pages());
-        let range = PageRange::at(range.start, range.count().min(PageCount(most)));
-        self.queue(range, &[]);
+    pub(super) fn prefetch(&mut self, ranges: &[PageRange]) {
+        let frames = self.frames.count().saturating_sub(2).max(1) as u64;
+        let mut left = frames * self.shape.pages_per_slot().0;
+        for &range in ranges {
+            let range = range.intersect(self.shape.pages());
+            let range = PageRange::at(range.start, range.count().min(PageCount(left)));
+            left -= range.count().0;
+            self.queue(range, &[]);
+        }
+    }
+
+    /// Whether it should look again soon although nothing may tell it to.
+    pub(super) fn is_stalled(&mut self) -> bool {
+        !self.stalled.is_empty() || self.disk.has_backlog()
     }
 
     fn queue(&mut self, range: PageRange, triggers: &[PageIndex]) {
-        if self.ahead.len() > AHEAD_MAX {
-            return;
-        }
         let arrival = |part: PageRange| {
             let parks = triggers.iter().any(|&trigger| part.contains(trigger));
             if parks { Arrival::Park } else { Arrival::Map }
@@ -284,6 +294,9 @@ impl Pager {
             let is_filled = part == whole
                 || (comes_from_before && part.count().0 * 2 >= whole.count().0)
                 || matches!(self.slots.get(&slot), Some(Slot::Large(_)));
+            if self.ahead.len() >= AHEAD_MAX {
+                return;
+            }
             if is_filled && self.uffd.has_move() {
                 self.ahead.push_back(Ahead::Large(slot, arrival(part)));
             } else {
@@ -411,7 +424,9 @@ fn merge(ranges: &[PageRange]) -> Vec<PageRange> {
     let mut merged: Vec<PageRange> = Vec::new();
     for &range in ranges {
         match merged.last_mut() {
-            Some(last) if last.end == range.start => last.end = range.end,
+            Some(last) if (last.start..=last.end).contains(&range.start) => {
+                last.end = last.end.max(range.end);
+            }
             _ => merged.push(range),
         }
     }

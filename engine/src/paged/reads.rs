@@ -1,18 +1,23 @@
 //! Starting reads, and what becomes of them.
 
+use std::collections::VecDeque;
 use std::io;
 
 use super::flight::{Flight, Goal};
 use super::pager::{Need, Pager};
-use super::slots::{Arrival, Large, LargeState, Slot, SlotIndex};
+use super::slots::{Arrival, Large, LargeState, Slot, SlotIndex, Slots};
 use crate::page::{PageCount, PageIndex, PageRange};
 use crate::policy::{Event, Fetch, Outcome};
 use crate::runtime::now;
 use crate::stats::Counters;
-use crate::sys::{Landed, Refused};
+use crate::sys::{Landed, Refused, Stopped};
 
 /// Looks for a page to become free of the device's hold, each a few hundred nanoseconds.
 const PINNED_RETRIES: u32 = 2000;
+/// Milliseconds that a page waits for memory before the process ends.
+const COPY_RETRIES: u32 = 5000;
+/// EINTR and EAGAIN of one read before they count as an error.
+const TEMPORARY_RETRIES: u32 = 10_000;
 
 impl Pager {
     /// Reads all of `slot`, which is empty, into a frame. False without a frame or room to read.
@@ -30,7 +35,8 @@ impl Pager {
         let pages = self.shape.pages_of(slot);
         let bytes = self.shape.bytes_of(pages);
         let goal = Goal::Large { slot, frame };
-        let token = self.flights.begin(Flight { goal, pages, bytes, filled: 0, begun: now() });
+        let token =
+            self.flights.begin(Flight { goal, pages, bytes, filled: 0, retries: 0, begun: now() });
         let cell = self.frames.lend(frame);
         let end = self.aligned(bytes);
         self.disk.read(token, cell, 0..end, self.shape.offset(pages.start));
@@ -60,7 +66,8 @@ impl Pager {
         self.urgent += usize::from(is_urgent);
         let goal = Goal::Small { slot, arrival, is_urgent };
         let bytes = self.shape.bytes_of(pages);
-        let token = self.flights.begin(Flight { goal, pages, bytes, filled: 0, begun: now() });
+        let token =
+            self.flights.begin(Flight { goal, pages, bytes, filled: 0, retries: 0, begun: now() });
         let end = self.aligned(bytes);
         self.disk.read(token, cell, 0..end, self.shape.offset(pages.start));
         Counters::add(&self.counters.reads, 1);
@@ -89,7 +96,10 @@ impl Pager {
                 self.read_on(flight, cell);
             }
             Ok(_) => self.failed(flight, cell, &io::ErrorKind::UnexpectedEof.into()),
-            Err(error) if is_temporary(&error) => self.read_on(flight, cell),
+            Err(error) if is_temporary(&error) && flight.retries < TEMPORARY_RETRIES => {
+                flight.retries += 1;
+                self.read_on(flight, cell);
+            }
             Err(error) => self.failed(flight, cell, &error),
         }
     }
@@ -174,9 +184,8 @@ impl Pager {
         let stamp = self.next_stamp();
         let Some(Slot::Large(large)) = self.slots.get_mut(&slot) else { return };
         let frame = large.frame;
-        if matches!(large.state, LargeState::Spent) {
-            Counters::add(&self.counters.second_chances, 1);
-        }
+        let is_second_chance = matches!(large.state, LargeState::Spent);
+        Counters::add(&self.counters.second_chances, u64::from(is_second_chance));
         let cell = self.frames.cell(frame);
         if self.was_small.remove(&slot) {
             // A frame that moves over a page table which held small pages is split (TRAPS 17).
@@ -184,11 +193,11 @@ impl Pager {
                 self.report.give_up("MADV_DONTNEED", &error);
             }
         }
-        let mut retries = 0;
+        let (mut retries, mut done) = (0, 0);
         let put = loop {
-            match self.uffd.put(cell, offset) {
-                Err(Refused::Pinned) if retries < PINNED_RETRIES => {
-                    retries += 1;
+            match self.uffd.put(cell, offset, done) {
+                Err(Stopped { at, why: Refused::Pinned }) if retries < PINNED_RETRIES => {
+                    (retries, done) = (retries + 1, at);
                     std::thread::yield_now();
                 }
                 other => break other,
@@ -201,16 +210,20 @@ impl Pager {
                 large.stamp = stamp;
                 self.large_queue.push_back((slot, stamp));
                 Counters::add(&self.counters.frames_mapped, 1);
-                self.mark_published(pages);
-                self.drop_behind(slot);
+                self.shown(pages);
+                prune(&mut self.large_queue, &self.slots, self.frames.count());
+                // Who comes back to a frame is no run: what lies around it may be wanted too.
+                if !is_second_chance {
+                    self.drop_behind(slot);
+                }
             }
-            Err(Refused::Pinned | Refused::Raced) => self.copy_frame(slot),
-            Err(Refused::Failed(error)) => self.report.give_up("UFFDIO_MOVE", &error),
+            Err(Stopped { at, .. }) => self.copy_frame(slot, at),
         }
     }
 
     /// A frame that cannot be moved is copied page by page, and its memory goes to the small pages.
-    fn copy_frame(&mut self, slot: SlotIndex) {
+    /// The first `moved` bytes are under the reader already.
+    fn copy_frame(&mut self, slot: SlotIndex, moved: usize) {
         let Some(Slot::Large(large)) = self.slots.remove(&slot) else { return };
         Counters::add(&self.counters.frames_copied, 1);
         let unit = PageCount(1);
@@ -223,8 +236,14 @@ impl Pager {
         // For a moment both copies exist: one frame more than the limit says.
         self.frames.reserve_small(pages.count());
         let len = self.aligned(self.shape.bytes_of(pages));
-        let from = self.frames.cell(large.frame).part(0..len);
-        self.publish(pages, from);
+        let moved_pages = PageCount(moved.min(len) as u64 / self.shape.page_size.bytes());
+        let from = self.frames.cell(large.frame).part(moved.min(len)..len);
+        let (moved, rest) = (
+            PageRange::at(pages.start, moved_pages),
+            PageRange::new(pages.start.plus(moved_pages), pages.end),
+        );
+        self.queue_small(moved);
+        self.publish(rest, from);
         self.frames.release(large.frame);
         self.frames.take_apart(&self.uffd);
     }
@@ -232,16 +251,33 @@ impl Pager {
     /// Copies `from` under the reader as `pages`, whose slot says so already.
     pub(super) fn publish(&mut self, pages: PageRange, from: crate::sys::Span) {
         let offset = self.shape.offset(pages.start) as usize;
-        if let Err(refused) = self.uffd.copy(from, offset) {
-            let error = match refused {
-                Refused::Failed(error) => error,
-                Refused::Pinned | Refused::Raced => io::ErrorKind::ResourceBusy.into(),
-            };
-            self.report.give_up("UFFDIO_COPY", &error);
+        let mut retries = 0;
+        while let Err(Stopped { why, .. }) = self.uffd.copy(from, offset) {
+            // No memory for a page or a page table: others may give some back.
+            retries += 1;
+            if retries > COPY_RETRIES {
+                let error = match why {
+                    Refused::Failed(error) => error,
+                    Refused::Pinned | Refused::Raced => io::ErrorKind::ResourceBusy.into(),
+                };
+                self.report.give_up("UFFDIO_COPY", &error);
+            }
+            std::thread::sleep(std::time::Duration::from_millis(1));
         }
+        Counters::add(&self.counters.pages_copied, pages.count().0);
+        self.queue_small(pages);
+    }
+
+    /// `pages` are under the reader, as small ones.
+    fn queue_small(&mut self, pages: PageRange) {
         let piece = PageCount(super::pager::PIECE_BYTES / self.shape.page_size.bytes());
         self.small_queue.extend(pages.pieces(piece));
-        Counters::add(&self.counters.pages_copied, pages.count().0);
+        self.shown(pages);
+    }
+
+    /// `pages` are under the reader: what is held of them may be older, and is not needed.
+    fn shown(&mut self, pages: PageRange) {
+        self.held.forget_all(pages);
         self.mark_published(pages);
     }
 
@@ -263,7 +299,11 @@ impl Pager {
     /// A page that showed zeros shows zeros for good, also when it can be read again.
     fn keep_zeros(&self, pages: PageRange, cell: &mut crate::sys::Cell) {
         let page_len = self.shape.page_size.bytes() as usize;
-        for page in self.zeroed.iter().filter(|&&page| pages.contains(page)) {
+        if self.zeroed.is_empty() {
+            return;
+        }
+        let pages_in = (pages.start.0..pages.end.0).map(PageIndex);
+        for page in pages_in.filter(|page| self.zeroed.contains(page)) {
             let at = page.since(pages.start).0 as usize * page_len;
             cell.bytes_mut()[at..at + page_len].fill(0);
         }
@@ -346,11 +386,21 @@ impl Pager {
     }
 
     pub(super) fn show_zeros(&mut self, page: PageIndex) {
+        self.was_small.insert(self.shape.slot_of(page));
         let page_len = self.shape.page_size.bytes() as usize;
         let offset = self.shape.offset(page) as usize;
         if let Err(error) = self.uffd.zero(offset, page_len) {
             self.report.give_up("UFFDIO_ZEROPAGE", &error);
         }
+    }
+}
+
+/// Void entries are dropped once they are most of the queue.
+pub(super) fn prune(queue: &mut VecDeque<(SlotIndex, u64)>, slots: &Slots, frames: usize) {
+    if queue.len() > 4 * frames + 16 {
+        queue.retain(|&(slot, stamp)| {
+            matches!(slots.get(&slot), Some(Slot::Large(large)) if large.stamp == stamp)
+        });
     }
 }
 

@@ -1,6 +1,6 @@
 //! When a page cannot be had: said once, clearly, and remembered.
 
-use std::io::{self, Write};
+use std::io;
 use std::sync::{Arc, OnceLock};
 
 use super::options::OnIoError;
@@ -58,9 +58,6 @@ impl Report {
         };
         // Only the first one is kept.
         let _ = self.first.set(PageError { offset, error });
-        if self.on_io_error == OnIoError::Zero {
-            tracing::warn!(name = %self.name, offset, "mmap-ahead: a page could not be read");
-        }
     }
 
     /// Ends the process the way a mapping does: SIGBUS for whoever touched the page.
@@ -90,7 +87,7 @@ impl Report {
     }
 
     fn say(&self, what: std::fmt::Arguments<'_>) {
-        // Nobody is left to tell if stderr is closed.
-        let _ = writeln!(io::stderr(), "mmap-ahead: {what}");
+        // Not through `io::stderr`: the reader that waits may hold its lock (TRAPS 20).
+        sys::say(&format!("mmap-ahead: {what}\n"));
     }
 }

@@ -1,6 +1,7 @@
 //! The thread that serves the faults of one `Paged`.
 
 use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -18,6 +19,10 @@ const URGENT: Duration = Duration::from_micros(200);
 const PAUSE_MAX: Duration = Duration::from_micros(20);
 /// Turns of a pause without a system call: about 3 us.
 const PAUSE_TURNS: u32 = 100;
+/// While somebody waits for memory that others hold: nothing tells when they let go.
+const STALLED: Duration = Duration::from_millis(1);
+/// Explicit prefetches that have not been taken in; who asks for more is not heard.
+const PREFETCHES_MAX: usize = 65536;
 const STACK_BYTES: usize = 512 << 10;
 
 /// The running thread.
@@ -25,12 +30,16 @@ const STACK_BYTES: usize = 512 << 10;
 pub(super) struct Service {
     mailbox: Arc<Mailbox>,
     thread: Option<JoinHandle<()>>,
+    /// The process that it runs in: a child has no such thread.
+    process: u32,
 }
 
 /// What the service is asked for by other threads.
 #[derive(Debug)]
 struct Mailbox {
     wake: Wake,
+    /// Asked each turn: a lock and a system call less.
+    has_mail: AtomicBool,
     letters: Mutex<Letters>,
 }
 
@@ -42,7 +51,11 @@ struct Letters {
 
 impl Service {
     pub(super) fn start(pager: Pager) -> std::io::Result<Service> {
-        let mailbox = Arc::new(Mailbox { wake: Wake::new()?, letters: Mutex::default() });
+        let mailbox = Arc::new(Mailbox {
+            wake: Wake::new()?,
+            has_mail: AtomicBool::new(false),
+            letters: Mutex::default(),
+        });
         let letters = Arc::clone(&mailbox);
         let builder = thread::Builder::new().name("mmap-ahead-page".into()).stack_size(STACK_BYTES);
         let thread = builder.spawn(move || {
@@ -51,30 +64,45 @@ impl Service {
             let _never_quietly = AbortOnPanic;
             serve(pager, &letters);
         })?;
-        Ok(Service { mailbox, thread: Some(thread) })
+        Ok(Service { mailbox, thread: Some(thread), process: std::process::id() })
     }
 
     pub(super) fn prefetch(&self, ranges: impl Iterator<Item = PageRange>) {
-        self.mailbox.lock().prefetches.extend(ranges);
-        self.mailbox.wake.ring();
+        let mut letters = self.mailbox.lock();
+        let room = PREFETCHES_MAX.saturating_sub(letters.prefetches.len());
+        letters.prefetches.extend(ranges.take(room));
+        drop(letters);
+        self.mailbox.ring();
     }
 }
 
 impl Drop for Service {
-    /// In a forked child there is no such thread.
     fn drop(&mut self) {
         let Some(thread) = self.thread.take() else { return };
-        if sys::in_forked_child() {
+        if self.process != std::process::id() {
             return std::mem::forget(thread);
         }
         self.mailbox.lock().stops = true;
-        self.mailbox.wake.ring();
+        self.mailbox.ring();
         // A panic there has ended the process.
         let _ = thread.join();
     }
 }
 
 impl Mailbox {
+    fn ring(&self) {
+        self.has_mail.store(true, Ordering::Release);
+        self.wake.ring();
+    }
+
+    /// What has come since the last time.
+    fn open(&self) -> Letters {
+        if !self.has_mail.swap(false, Ordering::Acquire) {
+            return Letters::default();
+        }
+        std::mem::take(&mut *self.lock())
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Letters> {
         self.letters.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -104,6 +132,11 @@ fn serve(mut pager: Pager, mailbox: &Mailbox) {
     // Until when it looks out without sleeping.
     let mut awake_until = Instant::now();
     loop {
+        let letters = mailbox.open();
+        if letters.stops {
+            return;
+        }
+        pager.prefetch(&letters.prefetches);
         let mut is_idle = true;
         if let Err(error) = pager.uffd.take_faults(&mut faults) {
             pager.report.give_up("read(userfaultfd)", &error);
@@ -139,17 +172,12 @@ fn serve(mut pager: Pager, mailbox: &Mailbox) {
             }
             continue;
         }
+        let timeout = pager.is_stalled().then_some(STALLED);
         let fds = [pager.uffd.as_fd(), pager.disk.as_fd(), mailbox.wake.as_fd()];
-        if let Err(error) = sys::wait_readable(&fds, None) {
+        if let Err(error) = sys::wait_readable(&fds, timeout) {
             pager.report.give_up("poll", &error);
         }
+        // Before the mail is looked at: a ring that comes after this is not lost.
         mailbox.wake.clear();
-        let mut letters = mailbox.lock();
-        if letters.stops {
-            return;
-        }
-        let prefetches = std::mem::take(&mut letters.prefetches);
-        drop(letters);
-        prefetches.into_iter().for_each(|range| pager.prefetch(range));
     }
 }

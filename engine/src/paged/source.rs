@@ -157,7 +157,8 @@ pub(super) fn read_unaligned(
         return Ok(0);
     }
     if alignment == 1 {
-        return super::retry(|| source.read_at(buf, offset));
+        let read = super::retry(|| source.read_at(buf, offset))?;
+        return Ok(read.min(buf.len()));
     }
     let lead = (offset % alignment as u64) as usize;
     let len = (lead + buf.len()).min(BOUNCE_LEN).next_multiple_of(alignment);
@@ -165,7 +166,7 @@ pub(super) fn read_unaligned(
     let begin = bounce.as_ptr().align_offset(alignment);
     let aligned = &mut bounce[begin..begin + len];
     let read = super::retry(|| source.read_at(aligned, offset - lead as u64))?;
-    let read = read.saturating_sub(lead).min(buf.len());
+    let read = read.min(len).saturating_sub(lead).min(buf.len());
     buf[..read].copy_from_slice(&aligned[lead..lead + read]);
     Ok(read)
 }

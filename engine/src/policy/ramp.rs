@@ -101,6 +101,18 @@ impl Ramp {
         }
     }
 
+    /// Pages ahead of a reader are gone: they are planned again when it goes on.
+    fn evicted(&mut self, range: PageRange) {
+        for (slot, ahead) in self.ahead.iter_mut().enumerate() {
+            let run = self.runs.run(slot);
+            if run.next <= range.start && range.start < ahead.read.max(ahead.mapped) {
+                ahead.read = ahead.read.min(range.start);
+                ahead.mapped = ahead.mapped.min(range.start);
+                ahead.done = ahead.done.min(range.start);
+            }
+        }
+    }
+
     /// Plans from what is planned already up to the distance. A reader that has reached the end of
     /// what was carried out is faster than a window can be mapped under its feet: it is left a
     /// window to itself, and met behind it.
@@ -161,7 +173,8 @@ impl Policy for Ramp {
             }
             Event::Pressure => self.budget = PageCount(self.budget.0 / 2),
             Event::Fetched { what: Fetch::Window, range, .. } => self.carried_out(range),
-            Event::Fetched { .. } | Event::Evicted { .. } => {}
+            Event::Evicted { range } => self.evicted(range),
+            Event::Fetched { .. } => {}
         }
     }
 }
@@ -263,6 +276,21 @@ mod tests {
         let planned: u64 = (0..8).map(|step| touch(&mut ramp, far(step)).window_pages().0).sum();
         let run = 7 * 16 + 1;
         assert!((run..=2 * run).contains(&planned), "{planned} pages after {run}");
+    }
+
+    #[test]
+    fn what_was_evicted_before_its_reader_came_is_planned_again() {
+        let mut ramp = ramp();
+        for page in [0, 32, 128, 256, 512, 1024] {
+            let plan = touch(&mut ramp, page);
+            fetch(&mut ramp, plan);
+        }
+        let range = PageRange::new(PageIndex(1536), PageIndex(2048));
+        ramp.on(&Event::Evicted { range }, &mut Plan::new());
+        let plan = touch(&mut ramp, 1030);
+        assert_eq!(plan.reads().first().map(|read| read.start), Some(PageIndex(1536)));
+        let plan = touch(&mut ramp, 1031);
+        assert!(plan.reads().is_empty(), "once");
     }
 
     #[test]

@@ -78,7 +78,7 @@ impl Pace {
     /// how many pages the reader may pass until the next look.
     pub(super) fn rest(&mut self) -> u64 {
         self.calm = (self.calm + 1).min(8);
-        self.pages_per_milli * 2 * self.calm_nanos() / 1_000_000
+        self.pages_per_milli.saturating_mul(2 * self.calm_nanos()) / 1_000_000
     }
 
     /// Whether it rests.

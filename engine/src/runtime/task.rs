@@ -247,7 +247,9 @@ impl Kit {
         let furthest = furthest.unwrap_or_default();
         let went = furthest.since(self.pace.reader());
         self.pace.progressed(now, furthest);
-        if self.pace.is_calm() && self.observer.rests(went) && self.rest() {
+        // With several readers, or one that went back, nobody knows whose plan would be dropped.
+        let is_one = self.touches.passed.len() + self.touches.found.len() == 1;
+        if self.pace.is_calm() && self.observer.rests(went) && is_one && self.rest() {
             self.plan.clear();
         }
     }
@@ -333,11 +335,17 @@ impl Kit {
         }
     }
 
-    /// Looks ahead as far as the reader can get until the next look, and rests until then if all of
+    /// Looks ahead as far as the reader can get until the next look, and as the plan goes, and rests until then if all of
     /// that is in memory. Returns whether it does.
     fn rest(&mut self) -> bool {
         let reader = self.pace.reader();
-        let ahead = PageRange::at(reader, PageCount(self.pace.rest())).intersect(self.view.pages());
+        let planned = self.plan.reads().iter().map(|range| range.end).max().unwrap_or(reader);
+        let goes_to = reader.plus(PageCount(self.pace.rest())).max(planned);
+        let ahead = PageRange::new(reader, goes_to).intersect(self.view.pages());
+        if ahead.is_empty() {
+            self.pace.wake();
+            return false;
+        }
         let span = self.view.span_of(ahead);
         let samples = (span.len / CALM_SAMPLE_BYTES).clamp(1, CALM_SAMPLES_MAX);
         let rests = samples_are_cached(span, samples);

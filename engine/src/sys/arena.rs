@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::ptr;
 use std::sync::Arc;
 
-use super::{Span, check, in_forked_child, page_size};
+use super::{Span, check, page_size};
 
 /// The size of a huge page on x86-64 and of the pieces that `Paged` moves: 2 MiB.
 pub(crate) const FRAME_LEN: usize = 2 << 20;
@@ -28,6 +28,8 @@ pub(crate) enum Fork {
 struct Arena {
     span: Span,
     whole: Span,
+    fork: Fork,
+    process: u32,
 }
 
 /// A part of an arena with exactly one owner: whoever has the cell may read and write it, and gives
@@ -46,7 +48,8 @@ impl Cell {
     pub(crate) fn reserve(len: usize, fork: Fork) -> io::Result<Cell> {
         let len = len.max(1).next_multiple_of(FRAME_LEN);
         let span = reserve(len)?;
-        let arena = Arena { span: span.aligned, whole: span.whole };
+        let process = std::process::id();
+        let arena = Arena { span: span.aligned, whole: span.whole, fork, process };
         make_usable(arena.span)?;
         advise(arena.span, libc::MADV_HUGEPAGE);
         if fork == Fork::Withhold {
@@ -115,20 +118,12 @@ impl Cell {
 
 impl Drop for Arena {
     fn drop(&mut self) {
-        if in_forked_child() && !is_mapped(self.span) {
-            return;
+        // A child did not get it; its addresses may be somebody else's there.
+        let is_elsewhere = self.fork == Fork::Withhold && self.process != std::process::id();
+        if !is_elsewhere {
+            unmap(self.whole);
         }
-        unmap(self.whole);
     }
-}
-
-/// Whether the first page of `span` is mapped at all: in a child that did not get it, the addresses
-/// may be somebody else's by now.
-fn is_mapped(span: Span) -> bool {
-    let mut byte = 0;
-    // SAFETY: `byte` holds one answer for one page; unmapped addresses are an error.
-    let result = unsafe { libc::mincore(span.addr as *mut _, 1, &raw mut byte) };
-    result == 0
 }
 
 /// Advice that may be refused: it is about speed only, or about children.

@@ -36,7 +36,7 @@ pub(crate) use cache::cache_view;
 pub(crate) use file::{FileFacts, file_facts, keep};
 #[cfg(feature = "lab")]
 pub(crate) use lab::{lab_map, lab_map_peer, lab_open_paged};
-pub(crate) use lease::{Lease, has_verity, is_sealed};
+pub(crate) use lease::{Lease, has_verity, is_local, is_sealed};
 pub(crate) use mincore::{all_cached, first_page_is_cached};
 pub(crate) use pagemap::Pagemap;
 #[cfg(feature = "lab")]
@@ -44,10 +44,10 @@ pub use probe::{Tried, tried};
 pub(crate) use read::{Now, no_read_ahead, read_ahead, read_now};
 pub(crate) use remap::remap_populated;
 pub(crate) use span::Span;
-pub(crate) use thread::{block_all_signals, end_by_sigbus, sleep_precisely};
+pub(crate) use thread::{block_all_signals, end_by_sigbus, say, sleep_precisely};
 pub(crate) use trip::{TripSlot, guard};
 pub use uffd::FaultScope;
-pub(crate) use uffd::{Refused, Uffd};
+pub(crate) use uffd::{Refused, Stopped, Uffd};
 #[cfg(feature = "lab")]
 pub use uffd::{Userfault, try_userfault};
 pub(crate) use uring::{Landed, Ring};

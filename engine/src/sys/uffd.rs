@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd};
 
 use super::advise::drop_all;
 use super::arena::{self, FRAME_LEN, Reserved};
-use super::{Cell, Span, check, in_forked_child};
+use super::{Cell, Span, check};
 
 const UFFD_API: u64 = 0xaa;
 const UFFD_USER_MODE_ONLY: libc::c_int = 1;
@@ -89,6 +89,14 @@ pub enum FaultScope {
     UserMode,
 }
 
+/// A move or a copy that did not go all the way.
+#[derive(Debug)]
+pub(crate) struct Stopped {
+    /// How many bytes were done before.
+    pub(crate) at: usize,
+    pub(crate) why: Refused,
+}
+
 /// How a page came not to be put where it should.
 #[derive(Debug)]
 pub(crate) enum Refused {
@@ -108,6 +116,8 @@ pub(crate) struct Uffd {
     scope: FaultScope,
     features: u64,
     reserved: Reserved,
+    /// The process that made it: a child has nothing at these addresses, or something else.
+    process: u32,
 }
 
 impl Uffd {
@@ -122,7 +132,7 @@ impl Uffd {
         // In this order (TRAPS 15): with mlockall(MCL_FUTURE) the kernel would fill a readable range
         // with zeros before it is watched over.
         let reserved = arena::reserve(len)?;
-        let uffd = Uffd { file, scope, features, reserved };
+        let uffd = Uffd { file, scope, features, reserved, process: std::process::id() };
         let span = uffd.span();
         uffd.watch(span)?;
         // Without MADV_HUGEPAGE a touch allocates a page table before it is reported, and a frame that
@@ -203,23 +213,31 @@ impl Uffd {
     }
 
     /// Puts the frame in `cell` at `offset`, where nothing may be, and wakes who waits there. The
-    /// cell is empty afterwards.
-    pub(crate) fn put(&self, cell: &Cell, offset: usize) -> Result<(), Refused> {
+    /// cell is empty afterwards. Begins `from` bytes into both: where it stopped the last time.
+    pub(crate) fn put(&self, cell: &Cell, offset: usize, from: usize) -> Result<(), Stopped> {
         let to = self.part(offset, cell.len());
-        self.transfer(MOVE, cell.span(), to)
+        self.transfer(MOVE, cell.span(), to, from)
     }
 
-    /// Takes the frame at `offset` back into `cell`, which is empty. Whoever reads there waits.
-    pub(crate) fn take(&self, offset: usize, cell: &Cell) -> Result<(), Refused> {
+    /// Takes the frame at `offset` back into `cell`, which is empty. Whoever reads there waits. When
+    /// it stops half way, what was taken is back at `offset` afterwards, and the cell is empty.
+    pub(crate) fn take(&self, offset: usize, cell: &mut Cell) -> Result<(), Stopped> {
         let from = self.part(offset, cell.len());
-        self.transfer(MOVE, from, cell.span())
+        let Err(stopped) = self.transfer(MOVE, from, cell.span(), 0) else { return Ok(()) };
+        let taken = cell.part(0..stopped.at);
+        let place = self.part(offset, stopped.at);
+        if let Err(back) = self.transfer(MOVE, taken, place, 0) {
+            self.transfer(COPY, taken, place, back.at)?;
+            cell.discard();
+        }
+        Err(stopped)
     }
 
     /// Copies `from`, a part of a cell, to `offset`, and wakes who waits there. Pages that are there
     /// already stay.
-    pub(crate) fn copy(&self, from: Span, offset: usize) -> Result<(), Refused> {
+    pub(crate) fn copy(&self, from: Span, offset: usize) -> Result<(), Stopped> {
         let to = self.part(offset, from.len);
-        self.transfer(COPY, from, to)
+        self.transfer(COPY, from, to, 0)
     }
 
     /// Fills `len` bytes from `offset` on with zeros.
@@ -276,8 +294,8 @@ impl Uffd {
         whole.slice(offset, offset + len)
     }
 
-    fn transfer(&self, number: u64, from: Span, to: Span) -> Result<(), Refused> {
-        let mut at = 0;
+    fn transfer(&self, number: u64, from: Span, to: Span, begin: usize) -> Result<(), Stopped> {
+        let mut at = begin;
         while at < to.len {
             let mut transfer = Transfer {
                 to: (to.addr + at) as u64,
@@ -290,16 +308,18 @@ impl Uffd {
             // What was done before the error, which is the next one's then.
             let done = usize::try_from(transfer.done).unwrap_or(0);
             at += done;
-            match error.raw_os_error() {
-                Some(libc::EAGAIN) => {}
+            let why = match error.raw_os_error() {
+                Some(libc::EAGAIN) => continue,
                 Some(libc::EEXIST) if number == COPY => {
                     at += if done == 0 { self.skip(to, at) } else { 0 };
+                    continue;
                 }
-                _ if done > 0 => {}
-                Some(libc::EBUSY) => return Err(Refused::Pinned),
-                Some(libc::EEXIST | libc::ENOENT) => return Err(Refused::Raced),
-                _ => return Err(Refused::Failed(error)),
-            }
+                _ if done > 0 => continue,
+                Some(libc::EBUSY) => Refused::Pinned,
+                Some(libc::EEXIST | libc::ENOENT) => Refused::Raced,
+                _ => Refused::Failed(error),
+            };
+            return Err(Stopped { at, why });
         }
         Ok(())
     }
@@ -385,9 +405,8 @@ impl AsFd for Uffd {
 }
 
 impl Drop for Uffd {
-    /// In a forked child there is nothing at these addresses, or something of somebody else's.
     fn drop(&mut self) {
-        if !in_forked_child() {
+        if self.process == std::process::id() {
             arena::unmap(self.reserved.whole);
         }
     }
@@ -444,17 +463,51 @@ mod tests {
         if !uffd.has_move() {
             return println!("skipped: no UFFDIO_MOVE here");
         }
-        let cell = frame(7);
+        let mut cell = frame(7);
         uffd.adopt(&cell).unwrap();
-        uffd.put(&cell, FRAME_LEN).unwrap();
+        uffd.put(&cell, FRAME_LEN, 0).unwrap();
         assert!(bytes(&uffd)[FRAME_LEN..].iter().all(|&byte| byte == 7));
-        assert!(matches!(uffd.put(&cell, FRAME_LEN), Err(Refused::Raced)));
-        uffd.take(FRAME_LEN, &cell).unwrap();
+        let again = uffd.put(&cell, FRAME_LEN, 0);
+        assert!(matches!(again, Err(Stopped { at: 0, why: Refused::Raced })));
+        uffd.take(FRAME_LEN, &mut cell).unwrap();
         assert!(cell.bytes().iter().all(|&byte| byte == 7));
-        uffd.put(&cell, FRAME_LEN).unwrap();
+        uffd.put(&cell, FRAME_LEN, 0).unwrap();
         assert_eq!(bytes(&uffd)[FRAME_LEN + 5], 7);
-        uffd.take(FRAME_LEN, &cell).unwrap();
+        uffd.take(FRAME_LEN, &mut cell).unwrap();
         uffd.disown(&cell).unwrap();
+    }
+
+    /// One page in the middle is there already: what was moved before it is known.
+    #[test]
+    fn a_move_says_where_it_stopped_and_goes_on_from_there() {
+        let Some(uffd) = uffd(FRAME_LEN) else { return };
+        if !uffd.has_move() {
+            return println!("skipped: no UFFDIO_MOVE here");
+        }
+        let (middle, page) = (100 * 4096, 4096);
+        let mut cell = frame(5);
+        uffd.adopt(&cell).unwrap();
+        uffd.zero(middle, page).unwrap();
+        let stopped = uffd.put(&cell, 0, 0).unwrap_err();
+        assert!(
+            matches!(stopped, Stopped { at, why: Refused::Raced } if at == middle),
+            "{stopped:?}"
+        );
+        uffd.empty(middle, page).unwrap();
+        uffd.put(&cell, 0, middle).unwrap();
+        assert!(bytes(&uffd).iter().all(|&byte| byte == 5));
+        // And back, stopped by a hole: nothing is missing afterwards but the hole.
+        uffd.empty(middle, page).unwrap();
+        let stopped = uffd.take(0, &mut cell).unwrap_err();
+        assert!(
+            matches!(stopped, Stopped { at, why: Refused::Raced } if at == middle),
+            "{stopped:?}"
+        );
+        assert!(bytes(&uffd)[..middle].iter().all(|&byte| byte == 5));
+        assert!(bytes(&uffd)[middle + page..].iter().all(|&byte| byte == 5));
+        uffd.zero(middle, page).unwrap();
+        uffd.take(0, &mut cell).unwrap();
+        assert_eq!((cell.bytes()[middle - 1], cell.bytes()[middle]), (5, 0));
     }
 
     #[test]

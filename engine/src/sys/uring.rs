@@ -5,9 +5,9 @@ use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use io_uring::{IoUring, opcode, types};
+use io_uring::{IoUring, Probe, opcode, types};
 
-use super::{Cell, in_forked_child};
+use super::Cell;
 
 /// A queue of reads. A cell that is read into belongs to it until the read has landed.
 ///
@@ -17,6 +17,8 @@ pub(crate) struct Ring {
     /// What is in flight, by the number that the kernel hands back.
     flights: Vec<Option<Flight>>,
     free: Vec<usize>,
+    /// The process that made it: in a child the reads are the parent's.
+    process: u32,
 }
 
 /// A read that the kernel works on: it keeps the memory and the file alive.
@@ -49,10 +51,14 @@ impl Ring {
         // (5.19); older kernels do without.
         let ring = IoUring::builder().setup_coop_taskrun().build(entries);
         let ring = ring.or_else(|_| IoUring::new(entries))?;
+        if !has_read(&ring) {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
         Ok(Ring {
             ring,
             flights: std::iter::repeat_with(|| None).take(depth).collect(),
             free: (0..depth).rev().collect(),
+            process: std::process::id(),
         })
     }
 
@@ -95,10 +101,15 @@ impl Ring {
         assert!(pushed.is_ok(), "the submission queue holds every flight");
     }
 
-    /// Starts what is queued.
+    /// Whether reads are queued that [`submit`](Ring::submit) could not start yet.
+    pub(crate) fn has_backlog(&mut self) -> bool {
+        !self.ring.submission().is_empty()
+    }
+
+    /// Starts what is queued, or leaves it queued while the kernel is short of memory.
     ///
     /// # Errors
-    /// Those of io_uring_enter(2). What is queued stays queued.
+    /// Those of io_uring_enter(2).
     pub(crate) fn submit(&mut self) -> io::Result<()> {
         if self.ring.submission().is_empty() {
             return Ok(());
@@ -129,11 +140,20 @@ impl Ring {
     }
 }
 
+/// Linux 5.1 to 5.5 have rings and not this operation; nor have they a way to say so.
+fn has_read(ring: &IoUring) -> bool {
+    let mut probe = Probe::new();
+    ring.submitter().register_probe(&mut probe).is_ok() && probe.is_supported(opcode::Read::CODE)
+}
+
 fn retry(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<()> {
     loop {
         match call() {
-            // EBUSY: completions must be taken first; the caller does.
-            Err(error) if error.raw_os_error() == Some(libc::EBUSY) => return Ok(()),
+            // EBUSY: completions must be taken first; EAGAIN: no memory for a request. The caller comes
+            // again.
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EBUSY | libc::EAGAIN)) => {
+                return Ok(());
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             other => return other.map(|_| ()),
         }
@@ -153,7 +173,7 @@ impl Drop for Ring {
     /// memory is never given back. In a forked child the reads are the parent's.
     fn drop(&mut self) {
         while self.in_flight() > 0 {
-            if in_forked_child() || self.wait().is_err() {
+            if self.process != std::process::id() || self.wait().is_err() {
                 self.flights.drain(..).for_each(std::mem::forget);
                 return;
             }
