@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use mmap_ahead::{Error, Immutable, Paged, PagedMode, PagedOptions, Source};
 
@@ -44,9 +45,17 @@ impl Named {
     }
 }
 
-/// Opens it, or says aloud that there is no userfaultfd.
+/// Opens it, or says aloud that there is no userfaultfd. A child of another test may hold the writer
+/// of this one for a moment, between fork and exec.
 pub(crate) fn open(options: &PagedOptions, path: &Path) -> Option<Paged> {
-    served(options.open(path))
+    let mut opened = options.open(path);
+    super::becomes(Duration::from_secs(1), || {
+        if matches!(opened, Err(Error::NotImmutable { .. })) {
+            opened = options.open(path);
+        }
+        !matches!(opened, Err(Error::NotImmutable { .. }))
+    });
+    served(opened)
 }
 
 /// `opened`, if touches are served.
