@@ -60,6 +60,13 @@ impl Pager {
         true
     }
 
+    /// Takes small pages away before room for others is needed, while nobody waits.
+    pub(super) fn make_headroom(&mut self) {
+        if self.is_small_lately && self.frames.small_room().0 < BATCH as u64 {
+            self.evict_small();
+        }
+    }
+
     /// While both kinds want more than there is, small pages get a quarter.
     fn small_share(&self) -> usize {
         (self.frames.count() / 4).max(1)

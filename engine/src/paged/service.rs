@@ -119,6 +119,12 @@ impl Drop for AbortOnPanic {
     }
 }
 
+fn submit(pager: &mut Pager) {
+    if let Err(error) = pager.disk.submit() {
+        pager.report.give_up("io_uring_enter", &error);
+    }
+}
+
 /// Lets a moment pass. One reader waits on the other processor; several share this one.
 fn pause(readers: usize) {
     if readers > 1 {
@@ -148,14 +154,16 @@ fn serve(mut pager: Pager, mailbox: &Mailbox) {
             is_idle = false;
             pager.fault(offset);
         }
+        if !is_idle {
+            // The disk works while what has landed is mapped.
+            submit(&mut pager);
+        }
         while let Some(landed) = pager.disk.land() {
             is_idle = false;
             pager.landed(landed);
         }
         pager.pump();
-        if let Err(error) = pager.disk.submit() {
-            pager.report.give_up("io_uring_enter", &error);
-        }
+        submit(&mut pager);
         if !is_idle {
             let watch = pager.watch().map_or(Duration::ZERO, |watch| match watch {
                 Watch::Read => URGENT,
@@ -164,6 +172,7 @@ fn serve(mut pager: Pager, mailbox: &Mailbox) {
             awake_until = Instant::now() + watch;
             continue;
         }
+        pager.make_headroom();
         let looks = Instant::now();
         if looks < awake_until {
             pause(pager.urgent);
