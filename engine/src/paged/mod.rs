@@ -55,6 +55,7 @@ use crate::Error;
 use crate::mmap::range::{clip, clip_many};
 use crate::page::{ByteLen, PageRange};
 use crate::policy::Geometry;
+use crate::reader::retry;
 use crate::sys::{self, Cell, FRAME_LEN, Fork, Uffd};
 
 /// A file as `&[u8]`, however large, in a fixed amount of memory.
@@ -423,14 +424,4 @@ fn read_all(source: &dyn Source, len: usize) -> io::Result<Vec<u8>> {
         }
     }
     Ok(bytes)
-}
-
-/// Calls again while a signal interrupts the call.
-fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-    loop {
-        match call() {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            result => return result,
-        }
-    }
 }

@@ -71,7 +71,7 @@ pub(super) struct Pager {
     stalled: VecDeque<PageIndex>,
     /// Pages that were under a reader once; empty where nobody asks.
     pub(super) published: Vec<u64>,
-    /// Slots that were small since they were last emptied as a whole: a bit each.
+    /// Slots that were small since they were last emptied as a whole.
     pub(super) was_small: HashSet<SlotIndex>,
     /// Pages that could not be read and show zeros for good.
     pub(super) zeroed: HashSet<PageIndex>,
