@@ -27,16 +27,6 @@ impl Madvise {
         Madvise { facts, around, device: None }
     }
 
-    /// Starts the device on what is absent of `span`, whatever the kernel would do by itself.
-    pub(crate) fn start(&mut self, span: Span) -> io::Result<Read> {
-        if self.residency(span) == Residency::Resident {
-            return Ok(Read::Resident);
-        }
-        let cut = self.device().willneed_cut;
-        sys::will_need(span.pieces(cut))?;
-        Ok(Read::Started)
-    }
-
     fn device(&mut self) -> device::ReadAhead {
         let device = self.facts.map_or((0, 0), |facts| facts.device);
         *self.device.get_or_insert_with(|| device::read_ahead(device))
@@ -44,8 +34,17 @@ impl Madvise {
 }
 
 impl Fetch for Madvise {
-    fn read(&mut self, span: Span) -> io::Result<Read> {
-        if self.leaves(span) { Ok(Read::Left) } else { self.start(span) }
+    fn to_read(&mut self, span: Span) -> Read {
+        match self.residency(span) {
+            Residency::Resident => Read::Resident,
+            Residency::Absent if self.device().window >= READ_AHEAD_ENOUGH => Read::Left,
+            _ => Read::Absent,
+        }
+    }
+
+    fn start(&mut self, span: Span) -> io::Result<()> {
+        let cut = self.device().willneed_cut;
+        sys::will_need(span.pieces(cut))
     }
 
     fn map(&mut self, span: Span) -> io::Result<()> {
@@ -53,7 +52,7 @@ impl Fetch for Madvise {
     }
 
     fn leaves(&mut self, span: Span) -> bool {
-        self.device().window >= READ_AHEAD_ENOUGH && self.residency(span) == Residency::Absent
+        self.to_read(span) == Read::Left
     }
 
     fn residency(&self, span: Span) -> Residency {

@@ -13,21 +13,24 @@ use std::io;
 use crate::residency::Residency;
 use crate::sys::Span;
 
-/// What starting the device on a range found.
+/// What was found of a range that is to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Read {
-    /// It was in the page cache already: nothing was started.
+    /// It is in the page cache already.
     Resident,
-    /// The device was started on it.
-    Started,
-    /// It was left to the kernel's own read-ahead.
+    /// The device has to be started on it.
+    Absent,
+    /// It is better left to the kernel's own read-ahead.
     Left,
 }
 
 /// A way to fetch. One for each followed mapping.
 pub(crate) trait Fetch: Send {
-    /// Starts the device on `span`; does not wait for it.
-    fn read(&mut self, span: Span) -> io::Result<Read>;
+    /// What has to be done so that the device brings `span`. Makes no call that may block.
+    fn to_read(&mut self, span: Span) -> Read;
+
+    /// Starts the device on `span`, and does not wait for it.
+    fn start(&mut self, span: Span) -> io::Result<()>;
 
     /// Has `span` in the page table when it returns.
     fn map(&mut self, span: Span) -> io::Result<()>;

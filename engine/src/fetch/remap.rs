@@ -34,8 +34,12 @@ impl Remap {
 }
 
 impl Fetch for Remap {
-    fn read(&mut self, span: Span) -> io::Result<Read> {
-        self.madvise.read(span)
+    fn to_read(&mut self, span: Span) -> Read {
+        self.madvise.to_read(span)
+    }
+
+    fn start(&mut self, span: Span) -> io::Result<()> {
+        self.madvise.start(span)
     }
 
     fn leaves(&mut self, span: Span) -> bool {

@@ -22,6 +22,7 @@ use crate::fetch::Fetch;
 use crate::page::{Nanos, PageCount, PageIndex, PageRange};
 use crate::policy::{Source, Window};
 use crate::stats::Counters;
+use crate::sys;
 
 /// Markers and edges watched at once; the oldest are forgotten first. A look costs one scan each.
 const BLOCKS_MAX: usize = 64;
@@ -32,6 +33,9 @@ const RUN_PAGES: PageCount = PageCount(16 << 10);
 const WINDOW_PAGES: PageCount = PageCount(512);
 /// More runs than this found by one sweep are random touches.
 const EDGES_PER_SWEEP: usize = 4;
+/// Who goes on by more than so many times the fault-around with each fault is on large folios: on tmpfs
+/// it is exactly once.
+const LARGE_FAULTS: u64 = 2;
 
 /// The first page that is not mapped behind a run of windows, and the window that comes after it:
 /// what lies between becomes present by a reader's faults only.
@@ -50,6 +54,8 @@ pub(crate) struct Marker {
     known: Blocks,
     sweep: Sweep,
     still: Still,
+    /// Faults of the process that were not ours, at the last look.
+    faults: u64,
 }
 
 impl Marker {
@@ -61,6 +67,17 @@ impl Marker {
             known: Blocks::new(view.block_len(), view.lead()),
             sweep: Sweep::default(),
             still: Still::default(),
+            faults: sys::faults_of_others(),
+        }
+    }
+
+    /// What a reader has passed since the last look, held against the faults since then.
+    fn weigh_folios(&mut self, view: &View, passed: &[PageRange]) {
+        let faults = sys::faults_of_others();
+        let since = faults.saturating_sub(std::mem::replace(&mut self.faults, faults));
+        let passed: u64 = passed.iter().map(|range| range.count().0).sum();
+        if passed > LARGE_FAULTS * view.block_len().0 * since.max(1) {
+            self.still.large_folios();
         }
     }
 
@@ -256,10 +273,25 @@ impl Observer for Marker {
     ) -> io::Result<()> {
         self.look_at_markers(view, touches, counters)?;
         self.look_at_edges(view, touches, counters)?;
+        self.weigh_folios(view, &touches.found);
         let expected = touches.found.len();
         self.sweep.run(view, now, &mut self.known, &mut touches.found, counters)?;
         self.watch_beyond(view, &touches.found[expected..]);
         Ok(())
+    }
+
+    fn leaves_window(
+        &mut self,
+        view: &View,
+        window: Window,
+        fetch: &mut dyn Fetch,
+        counters: &Counters,
+    ) -> io::Result<bool> {
+        let leaves = self.still.skip_window() || fetch.leaves(view.span_of(window.range));
+        if leaves {
+            self.leave(view, window, counters)?;
+        }
+        Ok(leaves)
     }
 
     fn map_window(
@@ -269,9 +301,6 @@ impl Observer for Marker {
         fetch: &mut dyn Fetch,
         counters: &Counters,
     ) -> io::Result<()> {
-        if self.still.skip_window() || fetch.leaves(view.span_of(window.range)) {
-            return self.leave(view, window, counters);
-        }
         self.map_around(view, window, fetch, counters)?;
         Counters::add(&counters.windows, 1);
         self.move_edge(view, window.range)

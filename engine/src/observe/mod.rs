@@ -49,6 +49,18 @@ pub(crate) trait Observer: Send {
         counters: &Counters,
     ) -> io::Result<()>;
 
+    /// Whether `window` is left to the reader, whose touch of its trigger will be seen all the same.
+    /// Makes no call that may block.
+    fn leaves_window(
+        &mut self,
+        _view: &View,
+        _window: Window,
+        _fetch: &mut dyn Fetch,
+        _counters: &Counters,
+    ) -> io::Result<bool> {
+        Ok(false)
+    }
+
     /// Carries out a window in such a way that a touch of its trigger will be seen.
     fn map_window(
         &mut self,

@@ -43,6 +43,15 @@ impl Still {
         }
     }
 
+    /// A reader came far with few faults: large folios here, and no window needs to be tried.
+    pub(crate) fn large_folios(&mut self) {
+        self.false_in_a_row = FALSE_IN_A_ROW - 1;
+        if self.windows_left == 0 || !self.is_believed() {
+            self.windows_left = self.pause;
+            self.pause = (self.pause * 2).min(PAUSE_WINDOWS_MAX);
+        }
+    }
+
     /// A marker stayed absent: small folios here.
     pub(crate) fn true_marker(&mut self) {
         *self = Still::default();
@@ -79,6 +88,16 @@ mod tests {
         still.true_marker();
         still.false_marker();
         assert!(!still.is_on() && !still.is_believed());
+    }
+
+    #[test]
+    fn a_reader_with_few_faults_brings_a_pause_without_a_trial() {
+        let mut still = Still::default();
+        still.large_folios();
+        assert!(still.is_on() && still.is_believed());
+        assert!(still.skip_windows(8) && !still.is_on());
+        still.large_folios();
+        assert_eq!((0..1000).take_while(|_| still.skip_window()).count(), 16);
     }
 
     #[test]

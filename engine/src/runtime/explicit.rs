@@ -7,7 +7,8 @@ use std::sync::atomic::Ordering;
 use super::prefetch::{Prefetch, PrefetchState};
 use super::shared::{Conduct, Request, Shared};
 use super::task::BeforeFetch;
-use crate::fetch::Madvise;
+use crate::fetch::{Fetch, Madvise};
+use crate::residency::Residency;
 use crate::stats::Counters;
 use crate::sys::{self, Span};
 
@@ -125,7 +126,10 @@ impl Piece {
             }
             return sys::populate(self.span);
         }
-        Madvise::new(shared.facts, 0).start(self.span)?;
+        let mut madvise = Madvise::new(shared.facts, 0);
+        if madvise.residency(self.span) != Residency::Resident {
+            madvise.start(self.span)?;
+        }
         self.handle.add_bytes(self.span.len as u64);
         Ok(())
     }

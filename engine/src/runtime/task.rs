@@ -159,8 +159,7 @@ impl Kit {
                 looks += 1;
             }
             let Some(work) = self.next_work(now) else { break };
-            before_fetch();
-            self.carry_out(work, shared);
+            self.carry_out(work, shared, before_fetch);
             now = clock::now();
             if shared.gate.is_closed() {
                 return Ok(Next::Dormant);
@@ -247,9 +246,7 @@ impl Kit {
         let furthest = furthest.unwrap_or_default();
         let went = furthest.since(self.pace.reader());
         self.pace.progressed(now, furthest);
-        // With several readers, or one that went back, nobody knows whose plan would be dropped.
-        let is_one = self.touches.passed.len() + self.touches.found.len() == 1;
-        if self.pace.is_calm() && self.observer.rests(went) && is_one && self.rest() {
+        if self.pace.is_calm() && self.observer.rests(went) && self.rest() {
             self.plan.clear();
         }
     }
@@ -287,19 +284,19 @@ impl Kit {
         }
     }
 
-    fn carry_out(&mut self, work: Work, shared: &Shared) {
+    fn carry_out(&mut self, work: Work, shared: &Shared, before_fetch: BeforeFetch<'_>) {
         let begun = clock::now();
         let counters = &shared.counters;
         let (what, range, result) = match work {
-            Work::Read(range) => (policy::Fetch::Read, range, self.read(range, counters)),
+            Work::Read(range) => {
+                (policy::Fetch::Read, range, self.read(range, counters, before_fetch))
+            }
             Work::Map(window) => {
-                let fetch = &mut *self.fetch;
-                let mapped = self.observer.map_window(&self.view, window, fetch, counters);
-                (policy::Fetch::Window, window.range, mapped)
+                (policy::Fetch::Window, window.range, self.map(window, counters, before_fetch))
             }
         };
         let outcome = match result {
-            Ok(()) => Outcome::Done,
+            Ok(outcome) => outcome,
             Err(error) => {
                 Counters::add(&counters.refused, 1);
                 tracing::debug!(%error, %range, "mmap-ahead: a fetch was refused");
@@ -312,18 +309,43 @@ impl Kit {
         self.queue_plan();
     }
 
-    fn read(&mut self, range: PageRange, counters: &Counters) -> io::Result<()> {
-        let found = self.fetch.read(self.view.span_of(range))?;
-        self.is_cold = found == Read::Started;
+    fn read(
+        &mut self,
+        range: PageRange,
+        counters: &Counters,
+        before_fetch: BeforeFetch<'_>,
+    ) -> io::Result<Outcome> {
+        let span = self.view.span_of(range);
+        let found = self.fetch.to_read(span);
+        self.is_cold = found == Read::Absent;
         match found {
-            Read::Left => {}
-            Read::Resident => self.resident += 1,
-            Read::Started => {
+            Read::Left => Ok(Outcome::Done),
+            Read::Resident => {
+                self.resident += 1;
+                Ok(Outcome::Done)
+            }
+            Read::Absent => {
+                before_fetch();
+                self.fetch.start(span)?;
                 self.started += 1;
                 Counters::add(&counters.pages_read_ahead, range.count().0);
+                Ok(Outcome::Done)
             }
         }
-        Ok(())
+    }
+
+    fn map(
+        &mut self,
+        window: Window,
+        counters: &Counters,
+        before_fetch: BeforeFetch<'_>,
+    ) -> io::Result<Outcome> {
+        let Kit { view, observer, fetch, .. } = self;
+        if !observer.leaves_window(view, window, &mut **fetch, counters)? {
+            before_fetch();
+            observer.map_window(view, window, &mut **fetch, counters)?;
+        }
+        Ok(Outcome::Done)
     }
 
     /// Large folios, all in memory: there is nothing to win.
@@ -335,20 +357,19 @@ impl Kit {
         }
     }
 
-    /// Looks ahead as far as the reader can get until the next look, and as the plan goes, and rests until then if all of
-    /// that is in memory. Returns whether it does.
+    /// Looks ahead as far as the reader can get until the next look, and at all that is planned for
+    /// whomever, and rests until then if all of that is in memory. Returns whether it does.
     fn rest(&mut self) -> bool {
         let reader = self.pace.reader();
-        let planned = self.plan.reads().iter().map(|range| range.end).max().unwrap_or(reader);
-        let goes_to = reader.plus(PageCount(self.pace.rest())).max(planned);
-        let ahead = PageRange::new(reader, goes_to).intersect(self.view.pages());
-        if ahead.is_empty() {
-            self.pace.wake();
-            return false;
-        }
-        let span = self.view.span_of(ahead);
-        let samples = (span.len / CALM_SAMPLE_BYTES).clamp(1, CALM_SAMPLES_MAX);
-        let rests = samples_are_cached(span, samples);
+        let ahead = PageRange::at(reader, PageCount(self.pace.rest())).intersect(self.view.pages());
+        let is_cached = |range: PageRange| {
+            let span = self.view.span_of(range.intersect(self.view.pages()));
+            let samples = (span.len / CALM_SAMPLE_BYTES).clamp(1, CALM_SAMPLES_MAX);
+            samples_are_cached(span, samples)
+        };
+        let rests = !ahead.is_empty()
+            && is_cached(ahead)
+            && runs_of(self.plan.reads()).into_iter().all(is_cached);
         if !rests {
             self.pace.wake();
         }
@@ -370,6 +391,18 @@ impl Allowance {
         self.room = PageCount(self.room.0 - range.count().0);
         (!range.is_empty()).then_some(range)
     }
+}
+
+/// `ranges` with those that follow each other made one.
+fn runs_of(ranges: &[PageRange]) -> Vec<PageRange> {
+    let mut runs: Vec<PageRange> = Vec::new();
+    for &range in ranges {
+        match runs.last_mut() {
+            Some(last) if last.end == range.start => last.end = range.end,
+            _ => runs.push(range),
+        }
+    }
+    runs
 }
 
 fn is_within(inner: PageRange, outer: PageRange) -> bool {

@@ -51,6 +51,7 @@ pub(crate) use uffd::{Refused, Stopped, Uffd};
 #[cfg(feature = "lab")]
 pub use uffd::{Userfault, try_userfault};
 pub(crate) use uring::{Landed, Ring};
+pub(crate) use usage::faults_of_others;
 pub use usage::{Usage, UsageOf, usage};
 pub(crate) use wake::{Wake, wait_readable};
 pub(crate) use wipe::{fork_guard_init, in_forked_child};

@@ -1,5 +1,7 @@
 //! getrusage(2): faults, CPU time and peak memory.
 
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Whose resources.
@@ -49,4 +51,21 @@ pub fn usage(of: UsageOf) -> Usage {
         major_faults: count(raw.ru_majflt),
         peak_rss_bytes: count(raw.ru_maxrss) << 10,
     }
+}
+
+/// Faults of this process that were not made by threads which call this: to be called by our own
+/// threads only, and often, since it learns of each one's faults when that one calls.
+pub(crate) fn faults_of_others() -> u64 {
+    thread_local! {
+        static COUNTED: Cell<u64> = const { Cell::new(0) };
+    }
+    static OURS: AtomicU64 = AtomicU64::new(0);
+    let count = |of| {
+        let usage = usage(of);
+        usage.minor_faults + usage.major_faults
+    };
+    let own = count(UsageOf::Thread);
+    let before = COUNTED.replace(own);
+    let ours = OURS.fetch_add(own - before, Ordering::Relaxed) + own - before;
+    count(UsageOf::Process).saturating_sub(ours)
 }
