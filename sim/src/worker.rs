@@ -87,6 +87,8 @@ impl Worker {
             });
         }
         self.waiting.extend(plan.reads().iter().copied().map(Work::Read));
+        // What is read and not mapped is left for its reader to fault in, which is seen.
+        self.waiting.extend(plan.steps().iter().map(|step| Work::Read(step.range)));
         self.waiting.extend(plan.windows().iter().copied().map(Work::Map));
     }
 

@@ -1,5 +1,8 @@
 //! Touches in, streams out. Pure: nothing here knows a system call, a clock or a thread.
 
+mod recent;
 mod runs;
+mod strides;
 
 pub(crate) use runs::{RUNS_MAX, Runs, Seen};
+pub(crate) use strides::{STRIDES_MAX, Stepped, Strides};

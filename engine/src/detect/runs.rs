@@ -3,7 +3,7 @@
 use crate::page::{PageCount, PageIndex, PageRange};
 
 /// How many runs are remembered at once; the one that was quiet longest makes room.
-pub(crate) const RUNS_MAX: usize = 16;
+pub(crate) const RUNS_MAX: usize = 64;
 
 /// A touch further behind a run's reader than this is no straggler of it: somebody reads there again.
 /// 2 MiB, the largest window, in pages of 4 KiB.
@@ -11,6 +11,9 @@ const BEHIND_PAGES: PageCount = PageCount(512);
 
 /// A run that was quiet for this many touches of others is abandoned.
 const LIVE_TOUCHES: u64 = 2 * RUNS_MAX as u64;
+
+/// A run counts once it has gone on so often.
+const ADVANCES_PROVEN: u32 = 2;
 
 /// One reader's forward run.
 #[derive(Clone, Copy, Debug, Default)]
@@ -26,13 +29,18 @@ pub(crate) struct Run {
     used: u64,
 }
 
+impl Run {
+    /// Whether a reader goes on here, page after page, and not just once.
+    pub(crate) fn is_proven(&self) -> bool {
+        self.advances >= ADVANCES_PROVEN
+    }
+}
+
 /// What a touch meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Seen {
-    /// A run began in this slot.
-    Started(usize),
-    /// The run in this slot went on.
-    Advanced(usize),
+    /// The run in this slot went on by so many pages.
+    Advanced { slot: usize, by: PageCount },
     /// Pages that the run in this slot had passed already.
     Behind(usize),
 }
@@ -51,17 +59,21 @@ impl Runs {
         Runs { slots: [Run::default(); RUNS_MAX], clock: 0, slack }
     }
 
-    /// Takes in that every page of `touched` was touched.
-    pub(crate) fn touch(&mut self, touched: PageRange) -> Seen {
+    /// The run that `touched` belongs to goes on, if there is one.
+    pub(crate) fn claim(&mut self, touched: PageRange) -> Option<Seen> {
+        let slot = self.owner(touched)?;
         self.clock += 1;
-        match self.owner(touched) {
-            Some(slot) => self.go_on(slot, touched),
-            None => self.begin(touched),
-        }
+        Some(self.go_on(slot, touched))
     }
 
     pub(crate) fn run(&self, slot: usize) -> &Run {
         &self.slots[slot]
+    }
+
+    /// How many pages the run that began at `page` has come, if one did.
+    pub(crate) fn len_from(&self, page: PageIndex) -> PageCount {
+        let mut runs = self.slots.iter().filter(|run| run.used > 0 && run.start == page);
+        runs.next().map_or(PageCount(0), |run| run.next.since(run.start))
     }
 
     /// Says that pages up to `reach` are fetched for the run in `slot`.
@@ -95,7 +107,9 @@ impl Runs {
     }
 
     fn claims(&self, run: &Run, touched: PageRange) -> bool {
-        let reach = run.reach.max(run.next).plus(self.slack);
+        // A run that is none yet has no gaps: what skips pages may be a stride.
+        let slack = if run.is_proven() { self.slack } else { PageCount(0) };
+        let reach = run.reach.max(run.next).plus(slack);
         let back = run.start.max(run.next.minus(BEHIND_PAGES));
         back <= touched.start && touched.start <= reach
     }
@@ -105,13 +119,16 @@ impl Runs {
         if touched.end <= run.next {
             return Seen::Behind(slot);
         }
+        let by = touched.end.since(run.next);
         run.used = self.clock;
         run.next = touched.end;
         run.advances = run.advances.saturating_add(1);
-        Seen::Advanced(slot)
+        Seen::Advanced { slot, by }
     }
 
-    fn begin(&mut self, touched: PageRange) -> Seen {
+    /// A run begins with `touched`; the answer is its slot. The quietest run makes room.
+    pub(crate) fn begin(&mut self, touched: PageRange) -> usize {
+        self.clock += 1;
         let quietest = (0..RUNS_MAX).min_by_key(|&slot| self.slots[slot].used).unwrap_or(0);
         self.slots[quietest] = Run {
             start: touched.start,
@@ -120,7 +137,7 @@ impl Runs {
             advances: 0,
             used: self.clock,
         };
-        Seen::Started(quietest)
+        quietest
     }
 }
 
@@ -132,13 +149,29 @@ mod tests {
         PageRange::new(PageIndex(start), PageIndex(end))
     }
 
+    /// What a touch meant, and in which slot.
+    #[derive(Debug, PartialEq)]
+    enum Meant {
+        Began(usize),
+        WentOn(usize),
+        Behind(usize),
+    }
+
+    fn touch(runs: &mut Runs, touched: PageRange) -> Meant {
+        match runs.claim(touched) {
+            Some(Seen::Advanced { slot, .. }) => Meant::WentOn(slot),
+            Some(Seen::Behind(slot)) => Meant::Behind(slot),
+            None => Meant::Began(runs.begin(touched)),
+        }
+    }
+
     #[test]
     fn two_interleaved_runs_keep_their_slots() {
         let mut runs = Runs::new(PageCount(16));
-        assert_eq!(runs.touch(pages(0, 16)), Seen::Started(0));
-        assert_eq!(runs.touch(pages(1000, 1016)), Seen::Started(1));
-        assert_eq!(runs.touch(pages(16, 32)), Seen::Advanced(0));
-        assert_eq!(runs.touch(pages(1016, 1032)), Seen::Advanced(1));
+        assert_eq!(touch(&mut runs, pages(0, 16)), Meant::Began(0));
+        assert_eq!(touch(&mut runs, pages(1000, 1016)), Meant::Began(1));
+        assert_eq!(touch(&mut runs, pages(16, 32)), Meant::WentOn(0));
+        assert_eq!(touch(&mut runs, pages(1016, 1032)), Meant::WentOn(1));
         assert_eq!(runs.run(0).next, PageIndex(32));
         assert_eq!(runs.run(1).advances, 1);
     }
@@ -146,27 +179,31 @@ mod tests {
     #[test]
     fn a_touch_inside_the_reach_belongs_to_the_run() {
         let mut runs = Runs::new(PageCount(16));
-        runs.touch(pages(0, 16));
+        touch(&mut runs, pages(0, 16));
         runs.reached(0, PageIndex(512));
-        assert_eq!(runs.touch(pages(480, 496)), Seen::Advanced(0));
-        assert_eq!(runs.touch(pages(600, 616)), Seen::Started(1), "beyond reach and slack");
+        assert_eq!(touch(&mut runs, pages(480, 496)), Meant::WentOn(0));
+        assert_eq!(touch(&mut runs, pages(600, 616)), Meant::Began(1), "beyond reach and slack");
     }
 
     #[test]
     fn the_quietest_run_makes_room() {
         let mut runs = Runs::new(PageCount(16));
         for run in 0..RUNS_MAX as u64 {
-            runs.touch(pages(run * 1000, run * 1000 + 16));
+            touch(&mut runs, pages(run * 1000, run * 1000 + 16));
         }
-        runs.touch(pages(16, 32));
-        assert_eq!(runs.touch(pages(900_000, 900_016)), Seen::Started(1), "run 0 was just used");
+        touch(&mut runs, pages(16, 32));
+        assert_eq!(
+            touch(&mut runs, pages(900_000, 900_016)),
+            Meant::Began(1),
+            "run 0 was just used"
+        );
     }
 
     #[test]
     fn pages_ahead_of_other_runs_are_counted_once() {
         let mut runs = Runs::new(PageCount(16));
-        runs.touch(pages(0, 16));
-        runs.touch(pages(1000, 1016));
+        touch(&mut runs, pages(0, 16));
+        touch(&mut runs, pages(1000, 1016));
         runs.reached(0, PageIndex(116));
         assert_eq!(runs.ahead_of_others(1), PageCount(100));
         assert_eq!(runs.ahead_of_others(0), PageCount(0));
@@ -177,22 +214,22 @@ mod tests {
     fn who_reads_again_from_the_start_is_a_run_of_its_own() {
         let mut runs = Runs::new(PageCount(1));
         for page in (0..2048).step_by(64) {
-            assert_ne!(runs.touch(pages(page, page + 64)), Seen::Behind(0));
+            assert_ne!(touch(&mut runs, pages(page, page + 64)), Meant::Behind(0));
         }
-        assert_eq!(runs.touch(pages(1600, 1616)), Seen::Behind(0), "a straggler");
-        assert_eq!(runs.touch(pages(0, 16)), Seen::Started(1));
-        assert_eq!(runs.touch(pages(16, 32)), Seen::Advanced(1));
-        assert_eq!(runs.touch(pages(2048, 2064)), Seen::Advanced(0));
+        assert_eq!(touch(&mut runs, pages(1600, 1616)), Meant::Behind(0), "a straggler");
+        assert_eq!(touch(&mut runs, pages(0, 16)), Meant::Began(1));
+        assert_eq!(touch(&mut runs, pages(16, 32)), Meant::WentOn(1));
+        assert_eq!(touch(&mut runs, pages(2048, 2064)), Meant::WentOn(0));
     }
 
     #[test]
     fn an_abandoned_run_claims_nothing() {
         let mut runs = Runs::new(PageCount(16));
-        runs.touch(pages(0, 16));
+        touch(&mut runs, pages(0, 16));
         runs.reached(0, PageIndex(116));
         for step in 0..LIVE_TOUCHES {
             assert_eq!(runs.ahead_of_others(1), PageCount(100));
-            runs.touch(pages(1000 + step * 16, 1016 + step * 16));
+            touch(&mut runs, pages(1000 + step * 16, 1016 + step * 16));
         }
         assert_eq!(runs.ahead_of_others(1), PageCount(0));
     }

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::fs;
 use std::sync::Mutex;
 
+use crate::sys::FileFacts;
+
 /// The cut on a device that says nothing about itself: the kernel's own default of 128 KiB.
 const CUT_BYTES_DEFAULT: usize = 128 << 10;
 
@@ -25,6 +27,13 @@ pub(super) fn read_ahead(device: (u32, u32)) -> ReadAhead {
     let mut known = KNOWN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let known = known.get_or_insert_with(HashMap::new);
     *known.entry(device).or_insert_with(|| ask(device))
+}
+
+/// The kernel's own read-ahead in bytes for a file of which `facts` are known; `None` where nobody may
+/// see what it has done.
+pub(crate) fn read_ahead_of(facts: Option<FileFacts>) -> Option<usize> {
+    let facts = facts.filter(|facts| facts.is_cache_visible)?;
+    Some(read_ahead(facts.device).window)
 }
 
 fn ask((major, minor): (u32, u32)) -> ReadAhead {

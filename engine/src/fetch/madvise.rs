@@ -42,9 +42,9 @@ impl Fetch for Madvise {
         }
     }
 
-    fn start(&mut self, span: Span) -> io::Result<()> {
+    fn start(&mut self, spans: &[Span]) -> io::Result<()> {
         let cut = self.device().willneed_cut;
-        sys::will_need(span.pieces(cut))
+        sys::will_need(spans.iter().flat_map(|span| span.pieces(cut)))
     }
 
     fn map(&mut self, span: Span) -> io::Result<()> {

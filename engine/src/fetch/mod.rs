@@ -5,6 +5,7 @@ mod device;
 mod madvise;
 mod remap;
 
+pub(crate) use device::read_ahead_of;
 pub(crate) use madvise::{Madvise, samples_are_cached};
 pub(crate) use remap::Remap;
 
@@ -29,8 +30,8 @@ pub(crate) trait Fetch: Send {
     /// What has to be done so that the device brings `span`. Makes no call that may block.
     fn to_read(&mut self, span: Span) -> Read;
 
-    /// Starts the device on `span`, and does not wait for it.
-    fn start(&mut self, span: Span) -> io::Result<()>;
+    /// Starts the device on every span, in one go where the kernel can, and does not wait for it.
+    fn start(&mut self, spans: &[Span]) -> io::Result<()>;
 
     /// Has `span` in the page table when it returns.
     fn map(&mut self, span: Span) -> io::Result<()>;

@@ -38,8 +38,8 @@ impl Fetch for Remap {
         self.madvise.to_read(span)
     }
 
-    fn start(&mut self, span: Span) -> io::Result<()> {
-        self.madvise.start(span)
+    fn start(&mut self, spans: &[Span]) -> io::Result<()> {
+        self.madvise.start(spans)
     }
 
     fn leaves(&mut self, span: Span) -> bool {

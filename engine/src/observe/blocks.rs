@@ -42,6 +42,18 @@ impl Blocks {
         }
     }
 
+    /// Forgets every block that lies in `range` as a whole. One that reaches beyond it is known by what
+    /// is there.
+    pub(crate) fn forget_within(&mut self, range: PageRange) {
+        let block = self.pages_per_block;
+        let first = (range.start.0 + self.lead).div_ceil(block) * block;
+        let end = (range.end.0 + self.lead) / block * block;
+        if first < end {
+            let page = |at: u64| PageIndex(at.saturating_sub(self.lead));
+            self.assign(PageRange::new(page(first), page(end)), Known::No);
+        }
+    }
+
     /// Calls `f` for each run of unknown blocks in `range`, cut to it.
     pub(crate) fn unknown_in(&self, range: PageRange, mut f: impl FnMut(PageRange)) {
         let mut run: Option<PageRange> = None;
@@ -111,6 +123,17 @@ mod tests {
         let mut runs = Vec::new();
         blocks.unknown_in(pages(0, 100), |run| runs.push((run.start.0, run.end.0)));
         assert_eq!(runs, [(0, 16), (32, 100)]);
+    }
+
+    #[test]
+    fn a_gap_inside_a_block_does_not_make_it_unknown() {
+        let mut blocks = Blocks::new(PageCount(16), PageCount(0));
+        blocks.assign(pages(0, 64), Known::Yes);
+        blocks.forget_within(pages(8, 9));
+        blocks.forget_within(pages(20, 48));
+        let mut runs = Vec::new();
+        blocks.unknown_in(pages(0, 64), |run| runs.push((run.start.0, run.end.0)));
+        assert_eq!(runs, [(32, 48)]);
     }
 
     #[test]

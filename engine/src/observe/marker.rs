@@ -9,6 +9,7 @@
 //!   its neighbours, it is counted as false and never believed (TRAPS 1).
 //! - The **edge** behind the last window is moved past whatever the window's last folio mapped.
 //!   A reader that outruns all windows is met there.
+//! - A **step** of a stream (`trail`) is read and left to its reader to map, which says where it is.
 //! - The **sweep** finds readers that nobody expected: it walks the page table for pages that
 //!   neither we nor a known reader mapped, as seldom as it is dear.
 
@@ -17,22 +18,25 @@ use std::io;
 use super::blocks::{Blocks, Known};
 use super::still::Still;
 use super::sweep::Sweep;
-use super::{Observer, Touches, View};
+use super::trail::Trails;
+use super::{Observer, Pinpoint, Touches, View};
 use crate::fetch::Fetch;
 use crate::page::{Nanos, PageCount, PageIndex, PageRange};
-use crate::policy::{Source, Window};
+use crate::policy::{Source, Step, Window};
 use crate::stats::Counters;
-use crate::sys;
+use crate::sys::{self, Faults};
 
 /// Markers and edges watched at once; the oldest are forgotten first. A look costs one scan each.
 const BLOCKS_MAX: usize = 64;
-const EDGES_MAX: usize = 16;
+const EDGES_MAX: usize = 64;
 /// Markers that lie no further apart than this are of one reader.
 const RUN_PAGES: PageCount = PageCount(16 << 10);
 /// What counts as a window where none was planned.
 const WINDOW_PAGES: PageCount = PageCount(512);
 /// More runs than this found by one sweep are random touches.
 const EDGES_PER_SWEEP: usize = 4;
+/// Touches of one look whose exact page is asked for, at 1 to 2 us each; more are scattered.
+const SHARPENED_MAX: usize = 64;
 /// Who goes on by more than so many times the fault-around with each fault is on large folios: on tmpfs
 /// it is exactly once.
 const LARGE_FAULTS: u64 = 2;
@@ -52,33 +56,47 @@ pub(crate) struct Marker {
     edges: Vec<Edge>,
     /// Blocks whose presence is explained: mapped by us, or reported.
     known: Blocks,
+    trails: Trails,
+    pinpoint: Pinpoint,
     sweep: Sweep,
     still: Still,
-    /// Faults of the process that were not ours, at the last look.
-    faults: u64,
+    /// Faults of the process that were not ours, at the last look or when the mapping was made.
+    faults: Option<Faults>,
 }
 
 impl Marker {
-    pub(crate) fn new(view: &View) -> Marker {
+    /// `faults` are those of others when the mapping was made, if they are known.
+    pub(crate) fn new(view: &View, pinpoint: Pinpoint, faults: Option<Faults>) -> Marker {
         Marker {
             blocks: Vec::new(),
             // Most readers begin at the beginning.
             edges: vec![Edge { at: PageIndex(0), limit: view.pages().end }],
             known: Blocks::new(view.block_len(), view.lead()),
+            trails: Trails::default(),
+            pinpoint,
             sweep: Sweep::default(),
             still: Still::default(),
-            faults: sys::faults_of_others(),
+            faults,
         }
     }
 
     /// What a reader has passed since the last look, held against the faults since then.
-    fn weigh_folios(&mut self, view: &View, passed: &[PageRange]) {
-        let faults = sys::faults_of_others();
-        let since = faults.saturating_sub(std::mem::replace(&mut self.faults, faults));
+    fn weigh_folios(&mut self, view: &View, passed: &[PageRange], since: Faults) {
         let passed: u64 = passed.iter().map(|range| range.count().0).sum();
-        if passed > LARGE_FAULTS * view.block_len().0 * since.max(1) {
+        if passed > LARGE_FAULTS * view.block_len().0 * since.all.max(1) {
             self.still.large_folios();
         }
+    }
+
+    /// The faults of others since the last time this was asked, if it was.
+    fn faults_since(&mut self) -> Option<Faults> {
+        sys::tell_own_faults();
+        let now = sys::faults_of_others();
+        let before = self.faults.replace(now)?;
+        Some(Faults {
+            all: now.all.saturating_sub(before.all),
+            major: now.major.saturating_sub(before.major),
+        })
     }
 
     fn look_at_markers(
@@ -147,6 +165,27 @@ impl Marker {
             }
         }
         self.edges.retain(|edge| edge.at < edge.limit);
+        Ok(())
+    }
+
+    /// Exact pages in place of the blocks that were mapped around them.
+    fn sharpen(&self, view: &View, found: &mut [PageRange]) {
+        if found.len() <= SHARPENED_MAX {
+            found.iter_mut().for_each(|range| *range = self.pinpoint.sharpen(view, *range));
+        }
+    }
+
+    fn look_at_trails(
+        &mut self,
+        view: &View,
+        touches: &mut Touches,
+        counters: &Counters,
+    ) -> io::Result<()> {
+        let expected = touches.found.len();
+        self.trails.look(view, &self.pinpoint, touches, counters)?;
+        for &taken in &touches.found[expected..] {
+            self.known.assign(taken, Known::Yes);
+        }
         Ok(())
     }
 
@@ -247,8 +286,10 @@ impl Marker {
             return;
         }
         for range in found {
-            let limit = self.known.next_known(range.end, view.pages().end);
-            self.watch(Edge { at: range.end, limit });
+            // What one fault maps may have holes: only beyond its block is anything news.
+            let at = view.block_of(range.end.minus(PageCount(1))).end;
+            let limit = self.known.next_known(at, view.pages().end);
+            self.watch(Edge { at, limit });
         }
     }
 
@@ -273,11 +314,21 @@ impl Observer for Marker {
     ) -> io::Result<()> {
         self.look_at_markers(view, touches, counters)?;
         self.look_at_edges(view, touches, counters)?;
-        self.weigh_folios(view, &touches.found);
+        if let Some(faults) = self.faults_since() {
+            self.weigh_folios(view, &touches.found, faults);
+            self.sweep.earn(faults.major);
+        }
+        self.sharpen(view, &mut touches.found);
+        self.look_at_trails(view, touches, counters)?;
         let expected = touches.found.len();
         self.sweep.run(view, now, &mut self.known, &mut touches.found, counters)?;
         self.watch_beyond(view, &touches.found[expected..]);
+        self.sharpen(view, &mut touches.found[expected..]);
         Ok(())
+    }
+
+    fn watch_step(&mut self, view: &View, step: Step, counters: &Counters) -> io::Result<()> {
+        self.trails.watch(view, step, counters)
     }
 
     fn leaves_window(
@@ -313,6 +364,7 @@ impl Observer for Marker {
         }
         self.edges.retain(|edge| edge.at < edge.limit);
         self.blocks.retain(|block| block.intersect(range).is_empty());
+        self.trails.account(range);
     }
 
     fn is_still(&self) -> bool {

@@ -3,19 +3,22 @@
 mod blocks;
 mod guard;
 mod marker;
+mod pinpoint;
 mod still;
 mod sweep;
+mod trail;
 mod view;
 
 pub(crate) use guard::Guard;
 pub(crate) use marker::Marker;
+pub(crate) use pinpoint::Pinpoint;
 pub(crate) use view::View;
 
 use std::io;
 
 use crate::fetch::Fetch;
 use crate::page::{Nanos, PageCount, PageIndex, PageRange};
-use crate::policy::{Source, Window};
+use crate::policy::{Source, Step, Window};
 use crate::stats::Counters;
 
 /// Touches learnt by one look. Lent and used again.
@@ -25,16 +28,37 @@ pub(crate) struct Touches {
     pub(crate) passed: Vec<PageIndex>,
     /// Pages found mapped by nobody but a reader, in no order.
     pub(crate) found: Vec<PageRange>,
+    /// Pages behind a step on which its reader was found to read on.
+    pub(crate) read_on: Vec<PageRange>,
 }
 
 impl Touches {
     pub(crate) fn is_empty(&self) -> bool {
-        self.passed.is_empty() && self.found.is_empty()
+        self.passed.is_empty() && self.found.is_empty() && self.read_on.is_empty()
+    }
+
+    /// Has the ranges ascend, those that adjoin made one: what order they came in nobody knows.
+    pub(crate) fn tidy(&mut self) {
+        self.found.sort_unstable_by_key(|range| range.start);
+        let mut kept: usize = 0;
+        for index in 0..self.found.len() {
+            let range = self.found[index];
+            match kept.checked_sub(1).map(|last| &mut self.found[last]) {
+                Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+                _ => {
+                    self.found[kept] = range;
+                    kept += 1;
+                }
+            }
+        }
+        self.found.truncate(kept);
     }
 
     pub(crate) fn clear(&mut self) {
-        self.passed.clear();
-        self.found.clear();
+        let Touches { passed, found, read_on } = self;
+        passed.clear();
+        found.clear();
+        read_on.clear();
     }
 }
 
@@ -70,6 +94,11 @@ pub(crate) trait Observer: Send {
         counters: &Counters,
     ) -> io::Result<()>;
 
+    /// Sees from now on when the reader takes `step`, whose pages are left for it to map.
+    fn watch_step(&mut self, _view: &View, _step: Step, _counters: &Counters) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Pages were mapped by somebody who is no reader: nothing is to be learnt from them.
     fn account(&mut self, _range: PageRange) {}
 
@@ -84,4 +113,18 @@ pub(crate) trait Observer: Send {
 
     /// Who it is. A guard rings when there is something to see: nobody needs to look.
     fn source(&self) -> Source;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn touches_that_adjoin_are_one_whatever_order_they_came_in() {
+        let pages = |start, end| PageRange::new(PageIndex(start), PageIndex(end));
+        let found = vec![pages(48, 64), pages(0, 16), pages(32, 48), pages(8, 20), pages(65, 70)];
+        let mut touches = Touches { found, ..Touches::default() };
+        touches.tidy();
+        assert_eq!(touches.found, [pages(0, 20), pages(32, 64), pages(65, 70)]);
+    }
 }

@@ -14,6 +14,11 @@ const REST_FACTOR: u64 = 256;
 /// since that ends with the first readers.
 const REST_FACTOR_SHORT: u64 = 64;
 const SHORT_NANOS: u64 = 30_000;
+/// A reader that waits for the disk is worth being found: each of its waits, of 100 us and more, pays for
+/// so much of a sweep. A twentieth of a core while all that somebody does is wait.
+const EARNED_NANOS: u64 = 8000;
+/// What was earned is spent within this many waits, or lost.
+const EARNED_MAX: u64 = 64;
 /// The shortest rest.
 const REST_NANOS_MIN: u64 = 50_000;
 /// One sweep stops after this long and goes on where it stopped.
@@ -31,9 +36,21 @@ pub(crate) struct Sweep {
     cursor: PageIndex,
     chunk: PageCount,
     not_before: Nanos,
+    /// What the last one took, and how much was earned since.
+    took: u64,
+    earned: u64,
 }
 
 impl Sweep {
+    /// Readers waited for the disk so often since the last time.
+    pub(crate) fn earn(&mut self, waits: u64) {
+        self.earned = (self.earned + waits * EARNED_NANOS).min(EARNED_MAX * EARNED_NANOS);
+    }
+
+    fn is_due(&self, now: Nanos) -> bool {
+        now >= self.not_before || (self.earned > 0 && self.earned >= self.took)
+    }
+
     /// Adds to `found` every run of pages that are present and not `known`, and makes them known.
     /// Blocks that are gone are forgotten, so that they are found again when a reader comes back.
     pub(crate) fn run(
@@ -44,7 +61,7 @@ impl Sweep {
         found: &mut Vec<PageRange>,
         counters: &Counters,
     ) -> io::Result<()> {
-        if now < self.not_before {
+        if !self.is_due(now) {
             return Ok(());
         }
         let begun = Instant::now();
@@ -60,6 +77,7 @@ impl Sweep {
         let factor = if took < SHORT_NANOS { REST_FACTOR_SHORT } else { REST_FACTOR };
         let rest = (took * factor).max(REST_NANOS_MIN);
         self.not_before = Nanos(now.0 + rest);
+        (self.took, self.earned) = (took, 0);
         Ok(())
     }
 
@@ -80,13 +98,13 @@ impl Sweep {
         let span = view.span_of(pages);
         let walked = view.pagemap.present(span, RUNS_MAX, |from, to| {
             let run = PageRange::new(page_at(from), page_at(to));
-            known.assign(PageRange::new(seen, run.start), Known::No);
+            known.forget_within(PageRange::new(seen, run.start));
             known.unknown_in(run, |range| found.push(range));
             known.assign(run, Known::Yes);
             seen = run.end;
         })?;
         let walked = page_at(walked);
-        known.assign(PageRange::new(seen, walked), Known::No);
+        known.forget_within(PageRange::new(seen, walked));
         self.cursor = if walked >= view.pages().end { PageIndex(0) } else { walked };
         Ok(walked.since(pages.start).max(PageCount(1)))
     }

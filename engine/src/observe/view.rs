@@ -5,6 +5,9 @@ use std::io;
 use crate::page::{ByteLen, PageCount, PageIndex, PageRange, PageSize};
 use crate::sys::{Pagemap, Span};
 
+/// Blocks of a reader's way that are looked at one by one.
+const SINGLE_BLOCKS: u32 = 8;
+
 /// The mapping that an observer looks at.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct View {
@@ -54,9 +57,10 @@ impl View {
     }
 
     /// The first page from `page` on, and before `limit`, whose block is not in the page table;
-    /// `limit` when there is none. Found by doubling steps and halving back: a handful of looks
-    /// however far a reader has run. Exact while the mapped pages are one run, which is what a
-    /// forward reader leaves behind.
+    /// `limit` when there is none. The first blocks one by one, so that a reader that skips some is
+    /// not taken for one that does not; then by doubling steps and halving back: a handful of looks
+    /// however far a reader has run. Exact while the mapped pages are one run from there on, which is
+    /// what a forward reader leaves behind.
     pub(crate) fn frontier_after(
         &self,
         page: PageIndex,
@@ -64,13 +68,16 @@ impl View {
     ) -> io::Result<PageIndex> {
         let mut present_to = page;
         let mut step = PageCount(1);
+        let mut probes = 0;
         while present_to < limit {
             let probe = self.block_of(present_to.plus(step).min(limit).minus(PageCount(1)));
             if !self.any_present(probe)? {
                 return self.frontier_between(present_to, probe.start);
             }
             present_to = probe.end;
-            step = PageCount(step.0.max(self.block_len().0) * 2);
+            probes += 1;
+            let growth = if probes < SINGLE_BLOCKS { 1 } else { 2 };
+            step = PageCount(step.0.max(self.block_len().0) * growth);
         }
         Ok(limit)
     }

@@ -260,6 +260,11 @@ impl Pager {
             let range = range.intersect(self.shape.pages());
             self.queue(range, &triggers);
         }
+        // In the order in which their readers come to them.
+        let steps: Vec<_> = self.plan.steps().iter().map(|step| step.range).collect();
+        for range in steps {
+            self.queue(range.intersect(self.shape.pages()), &[]);
+        }
         self.plan.clear();
     }
 

@@ -77,7 +77,7 @@ impl Policy for MapAhead {
                 }
             }
             Event::Pressure => self.window_max = self.window_first,
-            Event::Fetched { .. } | Event::Evicted { .. } => {}
+            Event::Fetched { .. } | Event::Arrived { .. } | Event::Evicted { .. } => {}
         }
     }
 }

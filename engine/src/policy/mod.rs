@@ -3,17 +3,26 @@
 //! A policy makes no system call, has no clock and no thread. The engine drives it with the faults
 //! of a real program, the simulator with modelled ones: what is compared is what is shipped.
 
+mod adaptive;
+mod backward;
 mod fixed;
 mod map_ahead;
 mod off;
 mod plan;
 mod ramp;
+mod rest;
+mod streams;
+mod stride;
+mod tempo;
 
+pub use adaptive::Adaptive;
 pub use fixed::Fixed;
 pub use map_ahead::MapAhead;
 pub use off::Off;
-pub use plan::{Plan, Window};
+pub use plan::{Plan, Step, StreamId, Window};
 pub use ramp::Ramp;
+pub use streams::Streams;
+pub use stride::Stride;
 
 use crate::page::{ByteLen, Nanos, PageCount, PageIndex, PageRange, PageSize};
 
@@ -41,6 +50,11 @@ impl Geometry {
             budget: page_size.whole_pages_in(budget),
             fault_around: page_size.pages_for(ByteLen(64 << 10)),
         }
+    }
+
+    /// What a touch of `page` says was touched, as finely as is known.
+    pub(crate) fn around(&self, page: PageIndex) -> PageRange {
+        PageRange::at(page, self.fault_around)
     }
 
     /// `bytes` in pages, at least one.
@@ -78,8 +92,10 @@ pub enum Fetch {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// All of it is there.
+    /// All of it is there, or on its way.
     Done,
+    /// All of it was in the page cache already: nothing had to be done.
+    Resident,
     /// The kernel refused, or the file ends before the range does. The reader falls back to the
     /// kernel's own behaviour.
     Refused,
@@ -100,8 +116,8 @@ pub enum Event<'a> {
     },
     /// Readers were at all these pages, in an unknown order, since the last such event.
     ///
-    /// The ranges are disjoint, not empty, and ascend: that is the order of the page table, not
-    /// that of the reader.
+    /// A bitmap of pages, written as its runs: they are not empty, ascend, and do not adjoin. That is the
+    /// order of the page table, not that of the reader.
     Touched {
         /// Which pages.
         pages: &'a [PageRange],
@@ -118,6 +134,13 @@ pub enum Event<'a> {
         took: Nanos,
         /// How it ended.
         outcome: Outcome,
+    },
+    /// Pages whose reading was started are in memory: how long the device took.
+    Arrived {
+        /// Which pages.
+        range: PageRange,
+        /// From the start of the read until they were found in memory.
+        took: Nanos,
     },
     /// Pages that had been fetched are gone again before they were used.
     Evicted {
@@ -145,7 +168,7 @@ pub trait Policy: Send {
 
 /// The policies that can be chosen by name.
 ///
-/// Default: [`PolicyKind::Ramp`].
+/// Default: [`PolicyKind::Adaptive`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum PolicyKind {
@@ -154,16 +177,29 @@ pub enum PolicyKind {
     /// One window of a fixed size ahead of every touch: [`Fixed`].
     Fixed,
     /// Windows that double while the reader runs on: [`Ramp`].
-    #[default]
     Ramp,
     /// The rule of Choi, Kim and Han (HotStorage 2017): [`MapAhead`].
     MapAhead,
+    /// Steps of constant distance: [`Stride`].
+    Stride,
+    /// Runs in both directions: [`Streams`].
+    Streams,
+    /// All of these, by the pace of the reader and the device: [`Adaptive`].
+    #[default]
+    Adaptive,
 }
 
 impl PolicyKind {
     /// Every policy, in the order of the documentation.
-    pub const ALL: [PolicyKind; 4] =
-        [PolicyKind::Off, PolicyKind::Fixed, PolicyKind::Ramp, PolicyKind::MapAhead];
+    pub const ALL: [PolicyKind; 7] = [
+        PolicyKind::Off,
+        PolicyKind::Fixed,
+        PolicyKind::Ramp,
+        PolicyKind::MapAhead,
+        PolicyKind::Stride,
+        PolicyKind::Streams,
+        PolicyKind::Adaptive,
+    ];
 
     /// A new policy of this kind, for a mapping of this shape.
     #[must_use]
@@ -173,6 +209,9 @@ impl PolicyKind {
             PolicyKind::Fixed => Box::new(Fixed::new(geometry)),
             PolicyKind::Ramp => Box::new(Ramp::new(geometry)),
             PolicyKind::MapAhead => Box::new(MapAhead::new(geometry)),
+            PolicyKind::Stride => Box::new(Stride::new(geometry)),
+            PolicyKind::Streams => Box::new(Streams::new(geometry)),
+            PolicyKind::Adaptive => Box::new(Adaptive::new(geometry)),
         }
     }
 
@@ -184,6 +223,9 @@ impl PolicyKind {
             PolicyKind::Fixed => "fixed",
             PolicyKind::Ramp => "ramp",
             PolicyKind::MapAhead => "map-ahead",
+            PolicyKind::Stride => "stride",
+            PolicyKind::Streams => "streams",
+            PolicyKind::Adaptive => "adaptive",
         }
     }
 }

@@ -11,12 +11,27 @@ pub struct Window {
     pub trigger: Option<PageIndex>,
 }
 
+/// Which of a policy's streams. A number is never used for another stream of the same policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StreamId(pub u64);
+
+/// Pages that a stream comes to next, read alone and left for the reader to map, so that its touch
+/// is seen in the page table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Whose step it is. The steps of a stream are planned in the order in which it takes them.
+    pub stream: StreamId,
+    /// The pages.
+    pub range: PageRange,
+}
+
 /// What a policy wants fetched. It is lent to the policy, cleared and used again, so that planning
 /// allocates nothing once it has grown to its working size.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
     reads: Vec<PageRange>,
     windows: Vec<Window>,
+    steps: Vec<Step>,
     overtaken: Vec<PageRange>,
 }
 
@@ -46,6 +61,13 @@ impl Plan {
         self.windows.push(Window { range, trigger });
     }
 
+    /// Read exactly these pages, and say when the stream has touched them. Empty ranges are dropped.
+    pub fn step(&mut self, stream: StreamId, range: PageRange) {
+        if !range.is_empty() {
+            self.steps.push(Step { stream, range });
+        }
+    }
+
     /// Windows of earlier plans that begin in `range` and were not carried out yet are not wanted
     /// any more: a reader got there first.
     pub fn overtaken(&mut self, range: PageRange) {
@@ -72,10 +94,17 @@ impl Plan {
         &self.windows
     }
 
+    /// The steps, in the order in which they were planned.
+    #[must_use]
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
     /// Whether nothing is planned.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.reads.is_empty() && self.windows.is_empty() && self.overtaken.is_empty()
+        let Plan { reads, windows, steps, overtaken } = self;
+        reads.is_empty() && windows.is_empty() && steps.is_empty() && overtaken.is_empty()
     }
 
     /// How many pages the windows cover.
@@ -86,8 +115,10 @@ impl Plan {
 
     /// Forgets what was planned, keeps the memory.
     pub fn clear(&mut self) {
-        self.reads.clear();
-        self.windows.clear();
-        self.overtaken.clear();
+        let Plan { reads, windows, steps, overtaken } = self;
+        reads.clear();
+        windows.clear();
+        steps.clear();
+        overtaken.clear();
     }
 }

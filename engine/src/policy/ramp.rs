@@ -1,6 +1,7 @@
+use super::tempo::Tempo;
 use super::{Event, Fetch, Geometry, Plan, Policy};
 use crate::detect::{RUNS_MAX, Runs, Seen};
-use crate::page::{PageCount, PageIndex, PageRange};
+use crate::page::{Nanos, PageCount, PageIndex, PageRange};
 
 /// The first window: 128 KiB, the kernel's usual read-ahead.
 const WINDOW_BYTES_FIRST: u64 = 128 << 10;
@@ -10,6 +11,11 @@ const WINDOW_BYTES_MAX: u64 = 2 << 20;
 /// 4, 8 and 16 of them: warm tmpfs 1.92, 1.97 and 2.09 times plain mmap; a cold disk (2 to 3 GB/s)
 /// is busy with 16 MiB, and twice that rides out its pauses and ours.
 const WINDOWS_AHEAD: u64 = 16;
+/// The same by the reader's own pace, where that is followed: so long before it comes, beside the time
+/// that the device needs. Whoever reads at 0.5 GB/s has the 32 MiB above; who reads slowly has less.
+const LEAD_NANOS: u64 = 64_000_000;
+/// Who has read more than this in one go by the first look is a run: eight faults.
+const RUN_BYTES: u64 = 512 << 10;
 /// What is read ahead at once of a reader that begins at the beginning: 2 MiB.
 const AHEAD_BYTES_FIRST: u64 = 2 << 20;
 
@@ -20,8 +26,7 @@ const AHEAD_BYTES_FIRST: u64 = 2 << 20;
 /// It is never read further ahead than the run is long, twice over, or 2 MiB where it began at the
 /// start of the mapping: a short run wastes no more than it used.
 ///
-/// A run counts when it began at the start of the mapping, or has gone on twice; up to 16 runs at
-/// once. A single reader gets half the budget ahead of it, several share it.
+/// A run counts when it has gone on twice, or is seen half a MiB long; up to 64 runs at once. A single reader gets half the budget ahead of it, several share it.
 #[derive(Clone, Debug)]
 pub struct Ramp {
     geometry: Geometry,
@@ -30,6 +35,8 @@ pub struct Ramp {
     ahead: [Ahead; RUNS_MAX],
     /// Halved under memory pressure.
     budget: PageCount,
+    /// How long before its reader a page is wanted; without it the distance is the same for all.
+    lead: Option<Nanos>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -42,6 +49,7 @@ struct Ahead {
     done: PageIndex,
     /// Where the first window lies that the reader has not been at: it is overtaken no sooner.
     met_at: PageIndex,
+    tempo: Tempo,
 }
 
 impl Ramp {
@@ -51,33 +59,74 @@ impl Ramp {
         Ramp {
             geometry,
             runs: Runs::new(geometry.fault_around),
-            ahead: Default::default(),
+            ahead: [Ahead::default(); RUNS_MAX],
             budget: geometry.budget,
+            lead: None,
         }
     }
 
-    fn touched(&mut self, pages: PageRange, plan: &mut Plan) {
-        match self.runs.touch(pages) {
-            Seen::Started(slot) => {
-                let window = self.geometry.pages_of(WINDOW_BYTES_FIRST);
-                let next = pages.end;
-                self.ahead[slot] =
-                    Ahead { window, mapped: next, read: next, done: next, met_at: next };
-                if pages.start == PageIndex(0) {
-                    self.plan_ahead(slot, plan);
-                }
-            }
-            Seen::Advanced(slot) => {
-                let window_max = self.geometry.pages_of(WINDOW_BYTES_MAX);
-                let window = &mut self.ahead[slot].window;
-                *window = PageCount(window.0 * 2).min(window_max);
-                let run = self.runs.run(slot);
-                if run.start == PageIndex(0) || run.advances >= 2 {
-                    self.plan_ahead(slot, plan);
-                }
-            }
-            Seen::Behind(_) => {}
+    /// From now on the reader's pace decides how far ahead is far enough, and the device, which is
+    /// to be asked `latency` before.
+    pub(super) fn follow_pace(&mut self, latency: Nanos) {
+        self.lead = Some(Nanos(LEAD_NANOS.saturating_add(latency.0)));
+    }
+
+    fn touched(&mut self, pages: PageRange, at: Nanos, plan: &mut Plan) {
+        if !self.claim(pages, at, plan) {
+            self.begin(pages, at, plan);
         }
+    }
+
+    /// Whether `pages` belong to a run, which is planned ahead of then.
+    pub(super) fn claim(&mut self, pages: PageRange, at: Nanos, plan: &mut Plan) -> bool {
+        let Some(seen) = self.runs.claim(pages) else { return false };
+        if let Seen::Advanced { slot, by } = seen {
+            let window_max = self.geometry.pages_of(WINDOW_BYTES_MAX);
+            let ahead = &mut self.ahead[slot];
+            ahead.window = PageCount(ahead.window.0 * 2).min(window_max);
+            ahead.tempo.went(by.0, at);
+            if self.is_run(slot) {
+                self.plan_ahead(slot, plan);
+            }
+        }
+        true
+    }
+
+    /// A run may begin with `pages`.
+    pub(super) fn begin(&mut self, pages: PageRange, at: Nanos, plan: &mut Plan) {
+        let slot = self.runs.begin(pages);
+        let window = self.geometry.pages_of(WINDOW_BYTES_FIRST);
+        let next = pages.end;
+        let mut tempo = Tempo::default();
+        tempo.went(0, at);
+        self.ahead[slot] =
+            Ahead { window, mapped: next, read: next, done: next, met_at: next, tempo };
+        if self.is_run(slot) {
+            self.plan_ahead(slot, plan);
+        }
+    }
+
+    /// A run counts when it has gone on twice, or has come this far when it is first seen. One touch,
+    /// of the first page of a file too, may be the first step of a stride.
+    fn is_run(&self, slot: usize) -> bool {
+        let run = self.runs.run(slot);
+        let far = self.geometry.pages_of(RUN_BYTES).max(self.geometry.fault_around);
+        run.is_proven() || run.next.since(run.start) > far
+    }
+
+    /// Takes in what is no touch.
+    pub(super) fn hear(&mut self, event: &Event<'_>) {
+        match *event {
+            Event::Pressure => self.budget = PageCount(self.budget.0 / 2),
+            Event::Fetched { what: Fetch::Window, range, .. } => self.carried_out(range),
+            Event::Evicted { range } => self.evicted(range),
+            _ => {}
+        }
+    }
+
+    /// How many pages were read in one go from `page` on, as far as is known.
+    pub(super) fn run_from(&self, page: PageIndex) -> PageCount {
+        self.runs.len_from(page)
     }
 
     /// How far ahead a run of this length may be read.
@@ -89,6 +138,13 @@ impl Ramp {
         } else {
             twice
         }
+    }
+
+    /// How many pages the reader may come to within the lead; at least what a run begins with.
+    fn soon_wanted(&self, slot: usize) -> PageCount {
+        let pages = self.lead.and_then(|lead| self.ahead[slot].tempo.units_in(lead));
+        let least = self.geometry.pages_of(AHEAD_BYTES_FIRST);
+        pages.map_or(PageCount(u64::MAX), |pages| PageCount(pages).max(least))
     }
 
     /// A window was carried out: remembered for the run that it was planned for.
@@ -123,7 +179,7 @@ impl Ramp {
         let room = PageCount(share.min(left));
         let end = PageIndex(self.geometry.pages.0);
         let Ahead { mapped, read, done, met_at, .. } = self.ahead[slot];
-        let room = room.min(self.trust(slot));
+        let room = room.min(self.trust(slot)).min(self.soon_wanted(slot));
         let window = self.ahead[slot].window.min(PageCount(1 << room.0.max(1).ilog2()));
         let far = next.plus(PageCount(window.0 * WINDOWS_AHEAD).min(room));
         let to = if far >= end { end } else { whole_windows(next, far, window) };
@@ -161,152 +217,24 @@ impl Policy for Ramp {
 
     fn on(&mut self, event: &Event<'_>, plan: &mut Plan) {
         match *event {
-            Event::Touch { page, .. } => {
-                self.touched(PageRange::at(page, PageCount(1)), plan);
+            Event::Touch { page, at, .. } => {
+                self.touched(self.geometry.around(page), at, plan);
             }
-            Event::Touched { pages, .. } => {
-                // More places at once than readers we can tell apart: nobody runs there.
-                let is_scattered = pages.len() > RUNS_MAX;
-                for &range in pages.iter().filter(|_| !is_scattered) {
-                    self.touched(range, plan);
+            Event::Touched { pages, at } => {
+                for &range in pages.iter().filter(|_| !is_scattered(pages)) {
+                    self.touched(range, at, plan);
                 }
             }
-            Event::Pressure => self.budget = PageCount(self.budget.0 / 2),
-            Event::Fetched { what: Fetch::Window, range, .. } => self.carried_out(range),
-            Event::Evicted { range } => self.evicted(range),
-            Event::Fetched { .. } => {}
+            _ => self.hear(event),
         }
     }
+}
+
+/// More places at once than readers that can be told apart: nobody runs there.
+pub(super) fn is_scattered(touched: &[PageRange]) -> bool {
+    touched.len() > RUNS_MAX
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::page::{ByteLen, Nanos, PageSize};
-    use crate::policy::Source;
-
-    fn ramp() -> Ramp {
-        let len = ByteLen(1 << 30);
-        Ramp::new(Geometry::new(PageSize::FOUR_KIB, len, crate::BUDGET_DEFAULT))
-    }
-
-    fn touch(ramp: &mut Ramp, page: u64) -> Plan {
-        let mut plan = Plan::new();
-        let page = PageIndex(page);
-        ramp.on(&Event::Touch { page, at: Nanos(0), source: Source::Marker }, &mut plan);
-        plan
-    }
-
-    /// Carries the windows out.
-    fn fetch(ramp: &mut Ramp, plan: Plan) {
-        for window in plan.windows() {
-            let (range, took, outcome) = (window.range, Nanos(0), crate::policy::Outcome::Done);
-            let fetched = Event::Fetched { what: Fetch::Window, range, took, outcome };
-            ramp.on(&fetched, &mut Plan::new());
-        }
-    }
-
-    fn windows(plan: &Plan) -> Vec<(u64, u64)> {
-        plan.windows().iter().map(|w| (w.range.start.0, w.range.end.0)).collect()
-    }
-
-    #[test]
-    fn a_touch_of_the_first_page_starts_the_ramp() {
-        let plan = touch(&mut ramp(), 0);
-        let planned = windows(&plan);
-        assert_eq!(planned[..3], [(1, 32), (32, 64), (64, 96)]);
-        assert_eq!((planned.len(), planned[15]), (16, (480, 512)));
-        assert_eq!(plan.reads().last().map(|r| r.end), Some(PageIndex(512)));
-        assert!(plan.windows().iter().all(|w| w.trigger == Some(w.range.start)));
-    }
-
-    #[test]
-    fn windows_double_up_to_two_mebibytes_and_never_overlap() {
-        let mut ramp = ramp();
-        let mut mapped = 1;
-        for page in [0, 32, 128, 256, 512, 1024, 2048, 3072] {
-            let plan = touch(&mut ramp, page);
-            for (start, end) in windows(&plan) {
-                assert_eq!(start, mapped, "windows follow each other without gap or overlap");
-                assert!(end - start <= 512);
-                mapped = end;
-            }
-            fetch(&mut ramp, plan);
-        }
-        assert_eq!(mapped, (3073 * 3) / 512 * 512, "twice what was read, in whole windows");
-    }
-
-    #[test]
-    fn a_single_touch_elsewhere_plans_nothing_and_the_third_does() {
-        let mut ramp = ramp();
-        assert!(touch(&mut ramp, 5000).is_empty());
-        assert!(touch(&mut ramp, 5016).is_empty());
-        assert!(!touch(&mut ramp, 5032).is_empty());
-    }
-
-    #[test]
-    fn a_reader_that_overtook_the_windows_is_met_a_window_further_on() {
-        let mut ramp = ramp();
-        let plan = touch(&mut ramp, 0);
-        fetch(&mut ramp, plan);
-        let plan = touch(&mut ramp, 520);
-        let skipped = PageRange::new(PageIndex(521), PageIndex(521 + 64));
-        assert_eq!(plan.overtaken_ranges(), [skipped]);
-        assert_eq!(plan.windows()[0].range.start, skipped.end);
-    }
-
-    #[test]
-    fn windows_that_are_planned_but_not_carried_out_do_not_count_as_ahead() {
-        let mut ramp = ramp();
-        touch(&mut ramp, 0);
-        let skipped = |plan: Plan| plan.overtaken_ranges().len();
-        assert_eq!(skipped(touch(&mut ramp, 16)), 1, "nothing is mapped yet");
-        assert_eq!(skipped(touch(&mut ramp, 32)), 0, "the window behind the skipped one may do");
-        assert_eq!(skipped(touch(&mut ramp, 17 + 64)), 1, "it did not");
-    }
-
-    #[test]
-    fn a_reader_that_jumps_is_soon_read_ahead_of_again() {
-        let mut ramp = ramp();
-        for page in [0, 32, 128, 256, 512, 1024, 2048, 4096] {
-            let plan = touch(&mut ramp, page);
-            fetch(&mut ramp, plan);
-        }
-        let far = |step: u64| 200_000 + step * 16;
-        let planned: u64 = (0..8).map(|step| touch(&mut ramp, far(step)).window_pages().0).sum();
-        let run = 7 * 16 + 1;
-        assert!((run..=2 * run).contains(&planned), "{planned} pages after {run}");
-    }
-
-    #[test]
-    fn what_was_evicted_before_its_reader_came_is_planned_again() {
-        let mut ramp = ramp();
-        for page in [0, 32, 128, 256, 512, 1024] {
-            let plan = touch(&mut ramp, page);
-            fetch(&mut ramp, plan);
-        }
-        let range = PageRange::new(PageIndex(1536), PageIndex(2048));
-        ramp.on(&Event::Evicted { range }, &mut Plan::new());
-        let plan = touch(&mut ramp, 1030);
-        assert_eq!(plan.reads().first().map(|read| read.start), Some(PageIndex(1536)));
-        let plan = touch(&mut ramp, 1031);
-        assert!(plan.reads().is_empty(), "once");
-    }
-
-    #[test]
-    fn half_the_budget_is_the_most_that_is_ahead_and_nothing_lies_beyond_the_end() {
-        let geometry = Geometry::new(PageSize::FOUR_KIB, ByteLen(1 << 30), ByteLen(1 << 20));
-        let mut ramp = Ramp::new(geometry);
-        for page in [0, 16, 32, 64, 96, 128] {
-            let plan = touch(&mut ramp, page);
-            let furthest = plan.reads().iter().map(|r| r.end.0).max().unwrap_or(0);
-            assert!(furthest <= page + 1 + 128);
-        }
-        let mut short = Ramp::new(Geometry::new(
-            PageSize::FOUR_KIB,
-            ByteLen(100 * 4096),
-            crate::BUDGET_DEFAULT,
-        ));
-        assert_eq!(windows(&touch(&mut short, 0)).last(), Some(&(96, 100)));
-    }
-}
+#[path = "ramp/tests.rs"]
+mod tests;

@@ -128,7 +128,7 @@ impl Piece {
         }
         let mut madvise = Madvise::new(shared.facts, 0);
         if madvise.residency(self.span) != Residency::Resident {
-            madvise.start(self.span)?;
+            madvise.start(&[self.span])?;
         }
         self.handle.add_bytes(self.span.len as u64);
         Ok(())

@@ -11,7 +11,7 @@ use super::prefetch::{Prefetch, PrefetchState};
 use super::task::Task;
 use crate::options::Ahead;
 use crate::stats::{Counters, Stats};
-use crate::sys::{FileFacts, Span, TripSlot};
+use crate::sys::{Faults, FileFacts, Span, TripSlot};
 
 /// Explicit prefetches that may wait at once; one more is refused.
 const REQUESTS_MAX: usize = 64;
@@ -47,6 +47,8 @@ pub(super) struct Shared {
     pub(super) facts: Option<FileFacts>,
     /// The closed windows of Mode::Guard.
     pub(super) guard: Option<Arc<TripSlot>>,
+    /// The faults of others when the mapping was made, if they are known.
+    pub(super) faults: Option<Faults>,
     /// Trips that the pool has scheduled a look for.
     pub(super) trips_seen: AtomicU64,
     pub(super) gate: Gate,
@@ -82,6 +84,7 @@ impl Shared {
             conduct,
             facts,
             guard,
+            faults: crate::sys::faults_before_ours(),
             trips_seen: AtomicU64::new(0),
             gate: Gate::default(),
             counters: Counters::default(),

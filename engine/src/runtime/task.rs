@@ -9,14 +9,14 @@ use super::clock;
 use super::explicit::Explicit;
 use super::pace::{Next, Pace};
 use super::shared::{Conduct, Shared};
-use crate::fetch::{Fetch, Madvise, Read, Remap, samples_are_cached};
-use crate::observe::{Guard, Marker, Observer, Touches, View};
+use crate::fetch::{Fetch, Madvise, Read, Remap, read_ahead_of, samples_are_cached};
+use crate::observe::{Guard, Marker, Observer, Pinpoint, Touches, View};
 use crate::options::Fetcher;
 use crate::page::{ByteLen, Nanos, PageCount, PageRange};
-use crate::policy::{self, Event, Geometry, Outcome, Plan, Policy, Source, Window};
+use crate::policy::{self, Event, Geometry, Outcome, Plan, Policy, Source, Step, Window};
 use crate::residency::Residency;
 use crate::stats::Counters;
-use crate::sys;
+use crate::sys::{self, Span};
 
 /// A step that has work left comes back after this long, so that other mappings get their turn.
 const STEP_NANOS_MAX: u64 = 1_000_000;
@@ -26,6 +26,10 @@ const CALM_SAMPLES_MAX: usize = 32;
 /// While a window waits for the disk, the disk is looked at this often, and no longer than this.
 const DISK_LOOK_NANOS: u64 = 150_000;
 const DISK_WAIT_NANOS_MAX: u64 = 20_000_000;
+/// A read that is not seen to end by then says nothing: it was evicted, or the device is stuck.
+const ARRIVAL_NANOS_MAX: u64 = 1_000_000_000;
+/// Steps read by one call.
+const STEPS_AT_ONCE: usize = 16;
 
 /// The state of one mapping, used by one worker at a time.
 #[derive(Debug, Default)]
@@ -62,6 +66,15 @@ struct Kit {
     is_cold: bool,
     /// Since when the next window waits for the disk.
     waits_since: Option<Nanos>,
+    /// A read whose end is looked out for, to learn how long the device takes.
+    arriving: Option<Arriving>,
+}
+
+/// Pages that the device was started on.
+#[derive(Clone, Copy, Debug)]
+struct Arriving {
+    range: PageRange,
+    begun: Nanos,
 }
 
 /// A piece of a plan.
@@ -69,6 +82,7 @@ struct Kit {
 enum Work {
     Read(PageRange),
     Map(Window),
+    Step(Step),
 }
 
 /// Called right before a call that may block.
@@ -122,7 +136,11 @@ impl Kit {
                 geometry.fault_around = guard.granule();
                 Box::new(guard)
             }
-            None => Box::new(Marker::new(&view)),
+            None => {
+                let ahead = read_ahead_of(shared.facts).map(|bytes| ByteLen(bytes as u64));
+                let pinpoint = Pinpoint::new(ahead.map(|bytes| page_size.whole_pages_in(bytes)));
+                Box::new(Marker::new(&view, pinpoint, shared.faults))
+            }
         };
         Some(Kit {
             view,
@@ -138,6 +156,7 @@ impl Kit {
             started: 0,
             is_cold: false,
             waits_since: None,
+            arriving: None,
         })
     }
 
@@ -190,14 +209,14 @@ impl Kit {
         };
         let waits = match front {
             Work::Map(window) => self.waits_for_disk(window.range, now),
-            Work::Read(_) => false,
+            Work::Read(_) | Work::Step(_) => false,
         };
         if !waits {
             self.waits_since = None;
             return self.pending.pop_front();
         }
         self.waits_since.get_or_insert(now);
-        let read = self.pending.iter().position(|work| matches!(work, Work::Read(_)))?;
+        let read = self.pending.iter().position(|work| !matches!(work, Work::Map(_)))?;
         self.pending.remove(read)
     }
 
@@ -214,21 +233,23 @@ impl Kit {
     /// somewhere: touches that lead to no plan are no reason to look more often.
     fn look(&mut self, shared: &Shared, now: Nanos) -> io::Result<bool> {
         self.touches.clear();
+        self.plan.clear();
+        self.look_for_arrival(now);
         self.observer.look(&self.view, now, &mut self.touches, &shared.counters)?;
         if self.touches.is_empty() {
             return Ok(false);
         }
-        self.plan.clear();
         let count = self.touches.passed.len() + self.touches.found.len();
         Counters::add(&shared.counters.touches, count as u64);
+        self.touches.tidy();
         for &page in &self.touches.passed {
             let touch = Event::Touch { page, at: now, source: self.observer.source() };
             self.policy.on(&touch, &mut self.plan);
         }
-        if !self.touches.found.is_empty() {
-            self.touches.found.sort_unstable_by_key(|range| range.start);
-            let touched = Event::Touched { pages: &self.touches.found, at: now };
-            self.policy.on(&touched, &mut self.plan);
+        for pages in [&self.touches.found, &self.touches.read_on] {
+            if !pages.is_empty() {
+                self.policy.on(&Event::Touched { pages, at: now }, &mut self.plan);
+            }
         }
         self.drop_overtaken();
         let goes_on = !self.touches.passed.is_empty() || !self.plan.is_empty();
@@ -237,6 +258,24 @@ impl Kit {
         }
         self.queue_plan();
         Ok(goes_on)
+    }
+
+    /// Tells the policy how long the device took for what is looked out for, if it has come.
+    fn look_for_arrival(&mut self, now: Nanos) {
+        let Some(Arriving { range, begun }) = self.arriving else { return };
+        let took = now.since(begun);
+        match self.fetch.residency(self.view.span_of(range)) {
+            Residency::Resident => {
+                self.policy.on(&Event::Arrived { range, took }, &mut self.plan);
+                self.arriving = None;
+            }
+            Residency::Absent if took.0 < ARRIVAL_NANOS_MAX => {}
+            Residency::Absent | Residency::Unknown => self.arriving = None,
+        }
+    }
+
+    fn look_out_for(&mut self, range: PageRange, begun: Nanos) {
+        self.arriving.get_or_insert(Arriving { range, begun });
     }
 
     /// The reader went on. While all is calm its plan is dropped, but for one now and then.
@@ -257,6 +296,7 @@ impl Kit {
             self.pending.retain(|work| match work {
                 Work::Read(range) => !is_within(*range, *touched),
                 Work::Map(window) => !is_within(window.range, *touched),
+                Work::Step(step) => !is_within(step.range, *touched),
             });
         }
     }
@@ -267,12 +307,17 @@ impl Kit {
         for &overtaken in self.plan.overtaken_ranges() {
             self.pending.retain(|work| match work {
                 Work::Map(window) => !overtaken.contains(window.range.start),
-                Work::Read(_) => true,
+                Work::Read(_) | Work::Step(_) => true,
             });
         }
         let whole = self.view.pages();
         let mut reads = Allowance { whole, room: self.budget };
         let mut windows = Allowance { whole, room: self.budget };
+        for step in self.plan.steps() {
+            let stream = step.stream;
+            self.pending
+                .extend(reads.take(step.range).map(|r| Work::Step(Step { stream, range: r })));
+        }
         for &range in self.plan.reads() {
             self.pending.extend(reads.take(range).map(Work::Read));
         }
@@ -294,6 +339,7 @@ impl Kit {
             Work::Map(window) => {
                 (policy::Fetch::Window, window.range, self.map(window, counters, before_fetch))
             }
+            Work::Step(step) => return self.take_steps(step, counters, before_fetch),
         };
         let outcome = match result {
             Ok(outcome) => outcome,
@@ -326,12 +372,67 @@ impl Kit {
             }
             Read::Absent => {
                 before_fetch();
-                self.fetch.start(span)?;
+                self.look_out_for(range, clock::now());
+                self.fetch.start(&[span])?;
                 self.started += 1;
                 Counters::add(&counters.pages_read_ahead, range.count().0);
                 Ok(Outcome::Done)
             }
         }
+    }
+
+    /// Reads `first` and the steps that are queued right behind it in one go, those that follow each
+    /// other in the file as one range, and watches them.
+    fn take_steps(&mut self, first: Step, counters: &Counters, before_fetch: BeforeFetch<'_>) {
+        let begun = clock::now();
+        let mut steps = vec![first];
+        while let Some(&Work::Step(step)) = self.pending.front()
+            && steps.len() < STEPS_AT_ONCE
+        {
+            steps.push(step);
+            self.pending.pop_front();
+        }
+        let mut outcomes = vec![Outcome::Done; steps.len()];
+        let mut absent: Vec<PageRange> = Vec::new();
+        for (step, outcome) in steps.iter().zip(&mut outcomes) {
+            if self.fetch.residency(self.view.span_of(step.range)) == Residency::Resident {
+                match self.view.any_present(step.range) {
+                    // Its reader was there first.
+                    Ok(true) => Counters::add(&counters.late, 1),
+                    Ok(false) => *outcome = Outcome::Resident,
+                    Err(_) => *outcome = Outcome::Refused,
+                }
+                continue;
+            }
+            if self.observer.watch_step(&self.view, *step, counters).is_err() {
+                *outcome = Outcome::Refused;
+            }
+            match absent.last_mut() {
+                Some(last) if last.end == step.range.start => last.end = step.range.end,
+                Some(last) if last.start == step.range.end => last.start = step.range.start,
+                _ => absent.push(step.range),
+            }
+        }
+        if let Some(&last) = absent.last() {
+            before_fetch();
+            self.look_out_for(last, clock::now());
+            let spans: Vec<Span> = absent.iter().map(|&range| self.view.span_of(range)).collect();
+            if let Err(error) = self.fetch.start(&spans) {
+                Counters::add(&counters.refused, 1);
+                tracing::debug!(%error, "mmap-ahead: steps were refused");
+                outcomes.fill(Outcome::Refused);
+            }
+            let pages = absent.iter().map(|range| range.count().0).sum();
+            Counters::add(&counters.pages_read_ahead, pages);
+            self.started += 1;
+        }
+        let took = clock::now().since(begun);
+        self.plan.clear();
+        for (step, outcome) in steps.iter().zip(outcomes) {
+            let (what, range) = (policy::Fetch::Read, step.range);
+            self.policy.on(&Event::Fetched { what, range, took, outcome }, &mut self.plan);
+        }
+        self.queue_plan();
     }
 
     fn map(

@@ -28,6 +28,15 @@ pub(crate) fn all_cached(span: Span) -> io::Result<bool> {
     Ok(true)
 }
 
+/// Says for each page of `span` whether it is in the page cache: bit 0 of its byte.
+///
+/// # Panics
+/// When `bits` is not as long as `span` has pages.
+pub(crate) fn which_cached(span: Span, bits: &mut [u8]) -> io::Result<()> {
+    assert_eq!(bits.len(), span.len.div_ceil(page_size().bytes() as usize), "{span:?}");
+    mincore(span, bits)
+}
+
 fn mincore(span: Span, bits: &mut [u8]) -> io::Result<()> {
     let addr = span.addr as *mut libc::c_void;
     // SAFETY: `bits` has a byte for each page of `span`; the call reads page tables only.

@@ -37,7 +37,7 @@ pub(crate) use file::{FileFacts, file_facts, keep};
 #[cfg(feature = "lab")]
 pub(crate) use lab::{lab_map, lab_map_peer, lab_open_paged};
 pub(crate) use lease::{Lease, has_verity, is_local, is_sealed};
-pub(crate) use mincore::{all_cached, first_page_is_cached};
+pub(crate) use mincore::{all_cached, first_page_is_cached, which_cached};
 pub(crate) use pagemap::Pagemap;
 #[cfg(feature = "lab")]
 pub use probe::{Tried, tried};
@@ -51,7 +51,7 @@ pub(crate) use uffd::{Refused, Stopped, Uffd};
 #[cfg(feature = "lab")]
 pub use uffd::{Userfault, try_userfault};
 pub(crate) use uring::{Landed, Ring};
-pub(crate) use usage::faults_of_others;
+pub(crate) use usage::{Faults, faults_before_ours, faults_of_others, tell_own_faults};
 pub use usage::{Usage, UsageOf, usage};
 pub(crate) use wake::{Wake, wait_readable};
 pub(crate) use wipe::{fork_guard_init, in_forked_child};

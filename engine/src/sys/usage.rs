@@ -53,19 +53,44 @@ pub fn usage(of: UsageOf) -> Usage {
     }
 }
 
-/// Faults of this process that were not made by threads which call this: to be called by our own
-/// threads only, and often, since it learns of each one's faults when that one calls.
-pub(crate) fn faults_of_others() -> u64 {
-    thread_local! {
-        static COUNTED: Cell<u64> = const { Cell::new(0) };
+/// Faults, as a thread of ours counts those of others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Faults {
+    pub(crate) all: u64,
+    /// Those that waited for a disk.
+    pub(crate) major: u64,
+}
+
+/// Faults of our own threads, as far as they have told, all and major.
+static OURS: [AtomicU64; 2] = [AtomicU64::new(0), AtomicU64::new(0)];
+
+/// Faults of this process that were not made by threads of ours, as far as those have told.
+pub(crate) fn faults_of_others() -> Faults {
+    let process = count(UsageOf::Process);
+    Faults {
+        all: process.all.saturating_sub(OURS[0].load(Ordering::Relaxed)),
+        major: process.major.saturating_sub(OURS[1].load(Ordering::Relaxed)),
     }
-    static OURS: AtomicU64 = AtomicU64::new(0);
-    let count = |of| {
-        let usage = usage(of);
-        usage.minor_faults + usage.major_faults
-    };
+}
+
+/// [`faults_of_others`] from a thread that is not ours: none once ours have any, since what they have not
+/// told yet would be taken for others'.
+pub(crate) fn faults_before_ours() -> Option<Faults> {
+    (OURS[0].load(Ordering::Relaxed) == 0).then(faults_of_others)
+}
+
+/// A thread of ours tells of its faults since the last time.
+pub(crate) fn tell_own_faults() {
+    thread_local! {
+        static TOLD: Cell<Faults> = const { Cell::new(Faults { all: 0, major: 0 }) };
+    }
     let own = count(UsageOf::Thread);
-    let before = COUNTED.replace(own);
-    let ours = OURS.fetch_add(own - before, Ordering::Relaxed) + own - before;
-    count(UsageOf::Process).saturating_sub(ours)
+    let before = TOLD.replace(own);
+    OURS[0].fetch_add(own.all - before.all, Ordering::Relaxed);
+    OURS[1].fetch_add(own.major - before.major, Ordering::Relaxed);
+}
+
+fn count(of: UsageOf) -> Faults {
+    let usage = usage(of);
+    Faults { all: usage.minor_faults + usage.major_faults, major: usage.major_faults }
 }

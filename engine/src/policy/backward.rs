@@ -1,0 +1,137 @@
+//! Runs that go down through the file: the detector of forward runs in a mirror.
+
+use super::rest::Rest;
+use super::tempo::{Latency, Tempo};
+use super::{Event, Geometry, Outcome, Plan, StreamId};
+use crate::detect::{RUNS_MAX, Runs, Seen};
+use crate::page::{Nanos, PageCount, PageIndex, PageRange};
+
+/// What is read ahead of one reader at most: 8 MiB, what a disk of 2 GB/s brings in 4 ms.
+const AHEAD_BYTES_MAX: u64 = 8 << 20;
+const AHEAD_BYTES_MIN: u64 = 256 << 10;
+/// The least that is watched and read as one step: what one fault of the reader maps.
+const STEP_BYTES: u64 = 64 << 10;
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Ahead {
+    id: u64,
+    /// Up to where steps are planned, in the mirror.
+    planned: PageIndex,
+    tempo: Tempo,
+    rest: Rest,
+}
+
+/// The backward runs of a policy. Their pages are read in steps and left to the reader to map.
+#[derive(Clone, Debug)]
+pub(super) struct Backward {
+    geometry: Geometry,
+    step: PageCount,
+    runs: Runs,
+    ahead: [Ahead; RUNS_MAX],
+    ids: u64,
+    latency: Latency,
+    budget: PageCount,
+}
+
+impl Backward {
+    /// Ids of its streams are even where `Stride`'s are not: both may be parts of one policy.
+    pub(super) fn new(geometry: Geometry) -> Backward {
+        Backward {
+            geometry,
+            step: geometry.pages_of(STEP_BYTES).max(geometry.fault_around),
+            runs: Runs::new(geometry.fault_around),
+            ahead: [Ahead::default(); RUNS_MAX],
+            ids: 0,
+            latency: Latency::new(),
+            budget: geometry.budget,
+        }
+    }
+
+    /// Takes in what is no touch.
+    pub(super) fn hear(&mut self, event: &Event<'_>) {
+        match *event {
+            Event::Arrived { took, .. } => self.latency.measured(took),
+            Event::Pressure => self.budget = PageCount(self.budget.0 / 2),
+            Event::Fetched { range, outcome, .. } => self.fetched(range, outcome),
+            _ => {}
+        }
+    }
+
+    /// Whether `touched` belongs to a backward run, which is planned ahead of then.
+    pub(super) fn claim(&mut self, touched: PageRange, at: Nanos, plan: &mut Plan) -> bool {
+        let Some(seen) = self.runs.claim(self.mirror(touched)) else { return false };
+        if let Seen::Advanced { slot, by } = seen {
+            let ahead = &mut self.ahead[slot];
+            ahead.tempo.went(by.0, at);
+            let rests = ahead.rest.rests_for(by.0.div_ceil(self.step.0));
+            if !rests && self.runs.run(slot).is_proven() {
+                self.plan_ahead(slot, plan);
+            }
+        }
+        true
+    }
+
+    /// A run may begin with `touched`.
+    pub(super) fn begin(&mut self, touched: PageRange, at: Nanos) {
+        let mirrored = self.mirror(touched);
+        let slot = self.runs.begin(mirrored);
+        let mut tempo = Tempo::default();
+        tempo.went(0, at);
+        self.ids += 2;
+        let (id, planned) = (self.ids, mirrored.end);
+        self.ahead[slot] = Ahead { id, planned, tempo, rest: Rest::default() };
+    }
+
+    fn plan_ahead(&mut self, slot: usize, plan: &mut Plan) {
+        let run = *self.runs.run(slot);
+        let ahead = self.ahead[slot];
+        let from = ahead.planned.max(run.next);
+        let to = run.next.plus(self.distance(slot));
+        let whole = self.mirror(PageRange::new(from, to));
+        // Whole steps, so that the next plan begins with one; less than one at the file's start only.
+        let start = PageIndex(whole.start.0.next_multiple_of(self.step.0));
+        let start = if whole.start == PageIndex(0) { whole.start } else { start };
+        let range = PageRange::new(start.min(whole.end), whole.end);
+        let mut steps: Vec<_> = range.pieces(self.step).collect();
+        steps.reverse();
+        steps.iter().for_each(|&step| plan.step(StreamId(ahead.id), step));
+        if let Some(last) = steps.last() {
+            let reach = self.mirror(*last).end;
+            self.ahead[slot].planned = reach;
+            self.runs.reached(slot, reach);
+        }
+    }
+
+    fn distance(&self, slot: usize) -> PageCount {
+        let run = self.runs.run(slot);
+        let ahead = &self.ahead[slot];
+        let twice = PageCount(run.next.since(run.start).0 * 2);
+        let share = PageCount(self.budget.0 / 2 / (1 + self.runs.live_others(slot)));
+        let wanted = ahead.tempo.units_in(self.latency.lead()).map_or(u64::MAX, |pages| pages * 2);
+        let (least, most) =
+            (self.geometry.pages_of(AHEAD_BYTES_MIN), self.geometry.pages_of(AHEAD_BYTES_MAX));
+        let wanted = PageCount(wanted).clamp(least, most);
+        let tried = if ahead.rest.is_trying() { self.step } else { wanted };
+        tried.min(twice).min(share)
+    }
+
+    fn fetched(&mut self, range: PageRange, outcome: Outcome) {
+        let mirrored = self.mirror(range);
+        let owner = (0..RUNS_MAX).find(|&slot| {
+            let run = self.runs.run(slot);
+            run.next <= mirrored.start && mirrored.end <= self.ahead[slot].planned
+        });
+        let Some(slot) = owner else { return };
+        match outcome {
+            Outcome::Resident => self.ahead[slot].rest.found_resident(),
+            Outcome::Done | Outcome::Refused => self.ahead[slot].rest.found_absent(),
+        }
+    }
+
+    /// There and back again.
+    fn mirror(&self, range: PageRange) -> PageRange {
+        let end = self.geometry.pages.0;
+        let other = |page: PageIndex| PageIndex(end.saturating_sub(page.0));
+        PageRange::new(other(range.end), other(range.start))
+    }
+}

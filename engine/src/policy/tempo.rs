@@ -1,0 +1,82 @@
+//! How fast a reader goes and how long the device takes, and so how far ahead is early enough.
+
+use crate::page::Nanos;
+
+/// What the device is taken to need before anything was measured: a guess between a fast SSD (0.1 ms)
+/// and a network file system (several ms).
+const LATENCY_NANOS_GUESS: u64 = 1_000_000;
+/// The engine may learn of a reader's progress this much later: the longest pause between two looks
+/// at a reader that goes on.
+const NOTICE_NANOS: u64 = 500_000;
+/// How much a new measurement counts: one part in 4.
+const WEIGHT: u64 = 4;
+
+/// The device, as it was lately.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Latency(u64);
+
+impl Latency {
+    pub(crate) fn new() -> Latency {
+        Latency(LATENCY_NANOS_GUESS)
+    }
+
+    /// Pages arrived `took` after they were asked for.
+    pub(crate) fn measured(&mut self, took: Nanos) {
+        self.0 = mix(self.0, took.0);
+    }
+
+    /// How long before its touch a page should be asked for: twice the latency, and the notice.
+    pub(crate) fn lead(&self) -> Nanos {
+        Nanos(self.0.saturating_mul(2).saturating_add(NOTICE_NANOS))
+    }
+}
+
+/// A reader's pace: the time it takes for a unit of its way.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tempo {
+    seen_at: Nanos,
+    /// Nanoseconds for 1,024 units; 0 before it was measured.
+    per_1024: u64,
+}
+
+impl Tempo {
+    /// It was seen at `at`, and has gone `units` since the last time.
+    pub(crate) fn went(&mut self, units: u64, at: Nanos) {
+        let took = at.since(self.seen_at).0;
+        let is_first = self.seen_at == Nanos(0);
+        self.seen_at = at;
+        if is_first || units == 0 {
+            return;
+        }
+        let now = took.saturating_mul(1024) / units;
+        self.per_1024 =
+            if self.per_1024 == 0 { now.max(1) } else { mix(self.per_1024, now).max(1) };
+    }
+
+    /// How many units it goes in `time`; none while nobody knows.
+    pub(crate) fn units_in(&self, time: Nanos) -> Option<u64> {
+        (self.per_1024 > 0).then(|| time.0.saturating_mul(1024) / self.per_1024)
+    }
+}
+
+fn mix(old: u64, new: u64) -> u64 {
+    (old.saturating_mul(WEIGHT - 1).saturating_add(new)) / WEIGHT
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slow_reader_needs_little_lead_and_a_fast_one_much() {
+        let mut latency = Latency::new();
+        (0..50).for_each(|_| latency.measured(Nanos(100_000)));
+        assert!((690_000..710_000).contains(&latency.lead().0), "{latency:?}");
+        let mut tempo = Tempo::default();
+        assert_eq!(tempo.units_in(latency.lead()), None);
+        (1..50).for_each(|turn| tempo.went(10, Nanos(turn * 1_000_000)));
+        assert_eq!(tempo.units_in(Nanos(1_000_000)), Some(10));
+        (50..99).for_each(|turn| tempo.went(100, Nanos(turn * 1_000_000)));
+        assert!((95..=100).contains(&tempo.units_in(Nanos(1_000_000)).unwrap()));
+    }
+}
