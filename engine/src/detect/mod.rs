@@ -2,7 +2,9 @@
 
 mod recent;
 mod runs;
+mod stride;
 mod strides;
+mod windows;
 
 pub(crate) use runs::{RUNS_MAX, Runs, Seen};
 pub(crate) use strides::{STRIDES_MAX, Stepped, Strides};

@@ -46,8 +46,9 @@ impl Recent {
 
     /// All of them, the newest first.
     pub(crate) fn newest_first(&self) -> impl Iterator<Item = PageRange> {
-        let place = |back: usize| (self.next + RECENT_MAX - 1 - back) % RECENT_MAX;
-        (0..self.len).map(move |back| self.touches[place(back)])
+        // Before it is full the places from `next` on are empty.
+        let (newer, older) = self.touches[..self.len].split_at(self.next.min(self.len));
+        newer.iter().rev().chain(older.iter().rev()).copied()
     }
 
     /// Where a touch begins that is `distance` pages from `page`: exactly, or else by a page more or

@@ -1,5 +1,6 @@
 //! Forward runs: several readers that each walk up through the file, interleaved in any order.
 
+use super::windows::Windows;
 use crate::page::{PageCount, PageIndex, PageRange};
 
 /// How many runs are remembered at once; the one that was quiet longest makes room.
@@ -49,21 +50,56 @@ pub(crate) enum Seen {
 #[derive(Clone, Debug)]
 pub(crate) struct Runs {
     slots: [Run; RUNS_MAX],
+    /// Where a touch must begin to be one of the run in the same slot.
+    claims: Windows<RUNS_MAX>,
+    tally: Tally,
     clock: u64,
     slack: PageCount,
+}
+
+/// What is ahead of all live readers, and how many there are: kept up with each change, and counted anew
+/// now and then, since a run that is abandoned claims nothing any more.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tally {
+    ahead: u64,
+    live: u64,
+    counted_at: u64,
 }
 
 impl Runs {
     /// No runs yet. `slack` is how far a touch may miss the expected page: the fault-around.
     pub(crate) fn new(slack: PageCount) -> Runs {
-        Runs { slots: [Run::default(); RUNS_MAX], clock: 0, slack }
+        let (slots, claims) = ([Run::default(); RUNS_MAX], Windows::new());
+        Runs { slots, claims, tally: Tally::default(), clock: 0, slack }
     }
 
     /// The run that `touched` belongs to goes on, if there is one.
     pub(crate) fn claim(&mut self, touched: PageRange) -> Option<Seen> {
         let slot = self.owner(touched)?;
-        self.clock += 1;
-        Some(self.go_on(slot, touched))
+        self.tick();
+        let run = self.slots[slot];
+        if touched.end <= run.next {
+            return Some(Seen::Behind(slot));
+        }
+        let by = touched.end.since(run.next);
+        let advances = run.advances.saturating_add(1);
+        self.put(slot, Run { next: touched.end, advances, used: self.clock, ..run });
+        Some(Seen::Advanced { slot, by })
+    }
+
+    /// A run begins with `touched`; the answer is its slot. The quietest run makes room.
+    pub(crate) fn begin(&mut self, touched: PageRange) -> usize {
+        self.tick();
+        let quietest = (0..RUNS_MAX).min_by_key(|&slot| self.slots[slot].used).unwrap_or(0);
+        let run = Run {
+            start: touched.start,
+            next: touched.end,
+            reach: touched.end,
+            advances: 0,
+            used: self.clock,
+        };
+        self.put(quietest, run);
+        quietest
     }
 
     pub(crate) fn run(&self, slot: usize) -> &Run {
@@ -78,66 +114,59 @@ impl Runs {
 
     /// Says that pages up to `reach` are fetched for the run in `slot`.
     pub(crate) fn reached(&mut self, slot: usize, reach: PageIndex) {
-        let run = &mut self.slots[slot];
-        run.reach = run.reach.max(reach);
+        let run = self.slots[slot];
+        self.put(slot, Run { reach: run.reach.max(reach), ..run });
     }
 
-    /// The pages fetched ahead of all live readers but the one in `slot`, and not touched yet.
+    /// The pages fetched ahead of all live readers, and not touched yet.
+    pub(crate) fn ahead(&self) -> PageCount {
+        PageCount(self.tally.ahead)
+    }
+
+    /// The same, but for the reader of the run in `slot`.
     pub(crate) fn ahead_of_others(&self, slot: usize) -> PageCount {
-        PageCount(self.others(slot).map(|run| run.reach.since(run.next).0).sum())
+        PageCount(self.tally.ahead - self.counts(&self.slots[slot]))
     }
 
     /// How many other readers are alive and read ahead of.
     pub(crate) fn live_others(&self, slot: usize) -> u64 {
-        self.others(slot).filter(|run| run.reach > run.next).count() as u64
+        self.tally.live - u64::from(self.counts(&self.slots[slot]) > 0)
     }
 
-    /// The other runs that went on lately: one that was abandoned claims nothing any more.
-    fn others(&self, slot: usize) -> impl Iterator<Item = &Run> {
-        let is_live = |run: &Run| run.used > 0 && self.clock - run.used < LIVE_TOUCHES;
-        let others = self.slots.iter().enumerate().filter(move |&(other, _)| other != slot);
-        others.map(|(_, run)| run).filter(move |run| is_live(run))
+    /// Puts `run` into `slot` and keeps up what is derived from the slots.
+    fn put(&mut self, slot: usize, run: Run) {
+        let before = self.counts(&self.slots[slot]);
+        self.slots[slot] = run;
+        let now = self.counts(&run);
+        self.tally.ahead = self.tally.ahead - before + now;
+        self.tally.live = self.tally.live - u64::from(before > 0) + u64::from(now > 0);
+        // A run that is none yet has no gaps: what skips pages may be a stride.
+        let slack = if run.is_proven() { self.slack } else { PageCount(0) };
+        let back = run.start.max(run.next.minus(BEHIND_PAGES));
+        self.claims.set(slot, back, run.reach.max(run.next).plus(slack));
+    }
+
+    /// One touch more: every so often the runs that went quiet are left out of the tally.
+    fn tick(&mut self) {
+        self.clock += 1;
+        if self.clock - self.tally.counted_at >= LIVE_TOUCHES / 2 {
+            self.tally.counted_at = self.clock;
+            let counts = self.slots.map(|run| self.counts(&run));
+            self.tally.ahead = counts.iter().sum();
+            self.tally.live = counts.iter().filter(|&&pages| pages > 0).count() as u64;
+        }
+    }
+
+    /// The pages that are ahead of a reader that went on lately, as of the last count.
+    fn counts(&self, run: &Run) -> u64 {
+        let is_live = run.used > 0 && self.tally.counted_at < run.used + LIVE_TOUCHES;
+        if is_live { run.reach.since(run.next).0 } else { 0 }
     }
 
     /// The live run whose next page is nearest to the touch, if any can claim it.
     fn owner(&self, touched: PageRange) -> Option<usize> {
-        let live = self.slots.iter().enumerate().filter(|(_, run)| run.used > 0);
-        let claims = live.filter(|(_, run)| self.claims(run, touched));
-        claims.min_by_key(|(_, run)| run.next.0.abs_diff(touched.start.0)).map(|(slot, _)| slot)
-    }
-
-    fn claims(&self, run: &Run, touched: PageRange) -> bool {
-        // A run that is none yet has no gaps: what skips pages may be a stride.
-        let slack = if run.is_proven() { self.slack } else { PageCount(0) };
-        let reach = run.reach.max(run.next).plus(slack);
-        let back = run.start.max(run.next.minus(BEHIND_PAGES));
-        back <= touched.start && touched.start <= reach
-    }
-
-    fn go_on(&mut self, slot: usize, touched: PageRange) -> Seen {
-        let run = &mut self.slots[slot];
-        if touched.end <= run.next {
-            return Seen::Behind(slot);
-        }
-        let by = touched.end.since(run.next);
-        run.used = self.clock;
-        run.next = touched.end;
-        run.advances = run.advances.saturating_add(1);
-        Seen::Advanced { slot, by }
-    }
-
-    /// A run begins with `touched`; the answer is its slot. The quietest run makes room.
-    pub(crate) fn begin(&mut self, touched: PageRange) -> usize {
-        self.clock += 1;
-        let quietest = (0..RUNS_MAX).min_by_key(|&slot| self.slots[slot].used).unwrap_or(0);
-        self.slots[quietest] = Run {
-            start: touched.start,
-            next: touched.end,
-            reach: touched.end,
-            advances: 0,
-            used: self.clock,
-        };
-        quietest
+        let claims = self.claims.touching(touched.start, touched.start);
+        claims.min_by_key(|&slot| self.slots[slot].next.0.abs_diff(touched.start.0))
     }
 }
 
@@ -227,10 +256,10 @@ mod tests {
         let mut runs = Runs::new(PageCount(16));
         touch(&mut runs, pages(0, 16));
         runs.reached(0, PageIndex(116));
-        for step in 0..LIVE_TOUCHES {
-            assert_eq!(runs.ahead_of_others(1), PageCount(100));
+        assert_eq!(runs.ahead(), PageCount(100));
+        for step in 0..2 * LIVE_TOUCHES {
             touch(&mut runs, pages(1000 + step * 16, 1016 + step * 16));
         }
-        assert_eq!(runs.ahead_of_others(1), PageCount(0));
+        assert_eq!((runs.ahead(), runs.live_others(1)), (PageCount(0), 0));
     }
 }

@@ -1,20 +1,22 @@
-use super::ramp::is_scattered;
-use super::streams::Streams;
+use super::backward::Backward;
+use super::claim::Claim;
+use super::ramp::{Ramp, is_scattered};
 use super::stride::StridePart;
 use super::tempo::Latency;
 use super::{Event, Geometry, Plan, Policy};
-use crate::page::{Nanos, PageCount, PageRange};
+use crate::page::{Nanos, PageCount, PageIndex, PageRange};
 
 /// Picks for each stream what suits it: runs as [`Streams`](super::Streams) reads them, strides as
 /// [`Stride`](super::Stride) does, and what is neither is left alone.
 ///
 /// How far ahead is early enough follows from the pace of each reader and from how long the device
-/// was seen to take.
+/// was seen to take. All streams together have the budget.
 #[derive(Clone, Debug)]
 pub struct Adaptive {
     geometry: Geometry,
     strides: StridePart,
-    runs: Streams,
+    forward: Ramp,
+    backward: Backward,
     latency: Latency,
 }
 
@@ -22,27 +24,71 @@ impl Adaptive {
     /// For a mapping of this shape.
     #[must_use]
     pub fn new(geometry: Geometry) -> Adaptive {
-        let mut runs = Streams::new(geometry);
         let latency = Latency::new();
-        runs.follow_pace(latency.lead());
-        Adaptive { geometry, strides: StridePart::new(geometry), runs, latency }
-    }
-
-    fn scattered(&mut self, range: PageRange, at: Nanos, plan: &mut Plan) {
-        if !self.strides.claim(range, at, plan) {
-            self.strides.learn(range, at, |_| PageCount(0), plan);
-        }
+        let mut forward = Ramp::new(geometry);
+        forward.follow_pace(latency.lead());
+        let (strides, backward) = (StridePart::new(geometry), Backward::new(geometry));
+        Adaptive { geometry, strides, forward, backward, latency }
     }
 
     fn touched(&mut self, range: PageRange, at: Nanos, plan: &mut Plan) {
-        let is_claimed = self.strides.claim(range, at, plan) || self.runs.claim(range, at, plan);
-        if is_claimed {
-            return;
+        match self.strides.claim(range, at, plan) {
+            Claim::No => {}
+            Claim::Quiet => return,
+            Claim::Plan(slot) => return self.plan_stride(slot, plan),
         }
-        let runs = &self.runs;
-        let is_stride = self.strides.learn(range, at, |page| runs.run_from(page), plan);
-        if !is_stride {
-            self.runs.begin(range, at, plan);
+        match self.forward.claim(range, at) {
+            Claim::No => {}
+            claim => return self.plan_forward(claim, plan),
+        }
+        match self.backward.claim(range, at) {
+            Claim::No => self.begin(range, at, plan),
+            Claim::Quiet => {}
+            Claim::Plan(slot) => {
+                let elsewhere = self.forward.ahead().0 + self.strides.ahead().0;
+                self.backward.plan_ahead(slot, PageCount(elsewhere), plan);
+            }
+        }
+    }
+
+    /// A touch that belongs to nobody: it shows a stride, or a run may begin with it.
+    fn begin(&mut self, range: PageRange, at: Nanos, plan: &mut Plan) {
+        let (forward, around) = (&self.forward, self.geometry.fault_around);
+        // What one fault maps says nothing about how much is read.
+        let extent_of = |page: PageIndex| match forward.run_from(page) {
+            run if run > around => run,
+            _ => PageCount(0),
+        };
+        if let Some(slot) = self.strides.learn(range, at, extent_of) {
+            return self.plan_stride(slot, plan);
+        }
+        self.backward.begin(range, at);
+        let claim = self.forward.begin(range, at);
+        self.plan_forward(claim, plan);
+    }
+
+    /// One of more touches at once than readers that run can be told apart: strides may have left
+    /// them all.
+    fn scattered(&mut self, range: PageRange, at: Nanos, plan: &mut Plan) {
+        let slot = match self.strides.claim(range, at, plan) {
+            Claim::No => self.strides.learn(range, at, |_| PageCount(0)),
+            Claim::Quiet => None,
+            Claim::Plan(slot) => Some(slot),
+        };
+        if let Some(slot) = slot {
+            self.plan_stride(slot, plan);
+        }
+    }
+
+    fn plan_stride(&mut self, slot: usize, plan: &mut Plan) {
+        let elsewhere = self.forward.ahead().0 + self.backward.ahead().0;
+        self.strides.plan_ahead(slot, PageCount(elsewhere), plan);
+    }
+
+    fn plan_forward(&mut self, claim: Claim, plan: &mut Plan) {
+        if let Claim::Plan(slot) = claim {
+            let elsewhere = self.backward.ahead().0 + self.strides.ahead().0;
+            self.forward.plan_ahead(slot, PageCount(elsewhere), plan);
         }
     }
 }
@@ -54,10 +100,7 @@ impl Policy for Adaptive {
 
     fn on(&mut self, event: &Event<'_>, plan: &mut Plan) {
         match *event {
-            Event::Touch { page, at, .. } => {
-                self.touched(self.geometry.around(page), at, plan);
-            }
-            // Too many places for readers that run; one that strides may have left them all.
+            Event::Touch { page, at, .. } => self.touched(self.geometry.around(page), at, plan),
             Event::Touched { pages, at } if is_scattered(pages) => {
                 pages.iter().for_each(|&range| self.scattered(range, at, plan));
             }
@@ -67,10 +110,11 @@ impl Policy for Adaptive {
             _ => {
                 if let Event::Arrived { took, .. } = *event {
                     self.latency.measured(took);
-                    self.runs.follow_pace(self.latency.lead());
+                    self.forward.follow_pace(self.latency.lead());
                 }
                 self.strides.hear(event);
-                self.runs.hear(event);
+                self.forward.hear(event);
+                self.backward.hear(event);
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Runs that go down through the file: the detector of forward runs in a mirror.
 
+use super::claim::Claim;
 use super::rest::Rest;
 use super::tempo::{Latency, Tempo};
 use super::{Event, Geometry, Outcome, Plan, StreamId};
@@ -57,18 +58,24 @@ impl Backward {
         }
     }
 
-    /// Whether `touched` belongs to a backward run, which is planned ahead of then.
-    pub(super) fn claim(&mut self, touched: PageRange, at: Nanos, plan: &mut Plan) -> bool {
-        let Some(seen) = self.runs.claim(self.mirror(touched)) else { return false };
-        if let Seen::Advanced { slot, by } = seen {
-            let ahead = &mut self.ahead[slot];
-            ahead.tempo.went(by.0, at);
-            let rests = ahead.rest.rests_for(by.0.div_ceil(self.step.0));
-            if !rests && self.runs.run(slot).is_proven() {
-                self.plan_ahead(slot, plan);
+    /// Whether `touched` belongs to a backward run.
+    pub(super) fn claim(&mut self, touched: PageRange, at: Nanos) -> Claim {
+        match self.runs.claim(self.mirror(touched)) {
+            None => Claim::No,
+            Some(Seen::Behind(_)) => Claim::Quiet,
+            Some(Seen::Advanced { slot, by }) => {
+                let ahead = &mut self.ahead[slot];
+                ahead.tempo.went(by.0, at);
+                let rests = ahead.rest.rests_for(by.0.div_ceil(self.step.0));
+                let is_run = self.runs.run(slot).is_proven();
+                if is_run && !rests { Claim::Plan(slot) } else { Claim::Quiet }
             }
         }
-        true
+    }
+
+    /// The pages ahead of all live readers, planned and not touched yet.
+    pub(super) fn ahead(&self) -> PageCount {
+        self.runs.ahead()
     }
 
     /// A run may begin with `touched`.
@@ -82,11 +89,12 @@ impl Backward {
         self.ahead[slot] = Ahead { id, planned, tempo, rest: Rest::default() };
     }
 
-    fn plan_ahead(&mut self, slot: usize, plan: &mut Plan) {
+    /// Plans ahead of the run in `slot`, beside what is ahead of streams of other kinds.
+    pub(super) fn plan_ahead(&mut self, slot: usize, elsewhere: PageCount, plan: &mut Plan) {
         let run = *self.runs.run(slot);
         let ahead = self.ahead[slot];
         let from = ahead.planned.max(run.next);
-        let to = run.next.plus(self.distance(slot));
+        let to = run.next.plus(self.distance(slot, elsewhere));
         let whole = self.mirror(PageRange::new(from, to));
         // Whole steps, so that the next plan begins with one; less than one at the file's start only.
         let start = PageIndex(whole.start.0.next_multiple_of(self.step.0));
@@ -102,11 +110,13 @@ impl Backward {
         }
     }
 
-    fn distance(&self, slot: usize) -> PageCount {
+    fn distance(&self, slot: usize, elsewhere: PageCount) -> PageCount {
         let run = self.runs.run(slot);
         let ahead = &self.ahead[slot];
         let twice = PageCount(run.next.since(run.start).0 * 2);
         let share = PageCount(self.budget.0 / 2 / (1 + self.runs.live_others(slot)));
+        let others = self.runs.ahead_of_others(slot).0 + elsewhere.0;
+        let share = share.min(PageCount(self.budget.0.saturating_sub(others)));
         let wanted = ahead.tempo.units_in(self.latency.lead()).map_or(u64::MAX, |pages| pages * 2);
         let (least, most) =
             (self.geometry.pages_of(AHEAD_BYTES_MIN), self.geometry.pages_of(AHEAD_BYTES_MAX));

@@ -5,6 +5,7 @@
 
 mod adaptive;
 mod backward;
+mod claim;
 mod fixed;
 mod map_ahead;
 mod off;

@@ -1,3 +1,4 @@
+use super::claim::Claim;
 use super::tempo::Tempo;
 use super::{Event, Fetch, Geometry, Plan, Policy};
 use crate::detect::{RUNS_MAX, Runs, Seen};
@@ -72,28 +73,32 @@ impl Ramp {
     }
 
     fn touched(&mut self, pages: PageRange, at: Nanos, plan: &mut Plan) {
-        if !self.claim(pages, at, plan) {
-            self.begin(pages, at, plan);
+        let claim = match self.claim(pages, at) {
+            Claim::No => self.begin(pages, at),
+            claim => claim,
+        };
+        if let Claim::Plan(slot) = claim {
+            self.plan_ahead(slot, PageCount(0), plan);
         }
     }
 
-    /// Whether `pages` belong to a run, which is planned ahead of then.
-    pub(super) fn claim(&mut self, pages: PageRange, at: Nanos, plan: &mut Plan) -> bool {
-        let Some(seen) = self.runs.claim(pages) else { return false };
-        if let Seen::Advanced { slot, by } = seen {
-            let window_max = self.geometry.pages_of(WINDOW_BYTES_MAX);
-            let ahead = &mut self.ahead[slot];
-            ahead.window = PageCount(ahead.window.0 * 2).min(window_max);
-            ahead.tempo.went(by.0, at);
-            if self.is_run(slot) {
-                self.plan_ahead(slot, plan);
+    /// Whether `pages` belong to a run.
+    pub(super) fn claim(&mut self, pages: PageRange, at: Nanos) -> Claim {
+        match self.runs.claim(pages) {
+            None => Claim::No,
+            Some(Seen::Behind(_)) => Claim::Quiet,
+            Some(Seen::Advanced { slot, by }) => {
+                let window_max = self.geometry.pages_of(WINDOW_BYTES_MAX);
+                let ahead = &mut self.ahead[slot];
+                ahead.window = PageCount(ahead.window.0 * 2).min(window_max);
+                ahead.tempo.went(by.0, at);
+                self.plan_if_run(slot)
             }
         }
-        true
     }
 
     /// A run may begin with `pages`.
-    pub(super) fn begin(&mut self, pages: PageRange, at: Nanos, plan: &mut Plan) {
+    pub(super) fn begin(&mut self, pages: PageRange, at: Nanos) -> Claim {
         let slot = self.runs.begin(pages);
         let window = self.geometry.pages_of(WINDOW_BYTES_FIRST);
         let next = pages.end;
@@ -101,9 +106,16 @@ impl Ramp {
         tempo.went(0, at);
         self.ahead[slot] =
             Ahead { window, mapped: next, read: next, done: next, met_at: next, tempo };
-        if self.is_run(slot) {
-            self.plan_ahead(slot, plan);
-        }
+        self.plan_if_run(slot)
+    }
+
+    fn plan_if_run(&self, slot: usize) -> Claim {
+        if self.is_run(slot) { Claim::Plan(slot) } else { Claim::Quiet }
+    }
+
+    /// The pages ahead of all live readers, planned and not touched yet.
+    pub(super) fn ahead(&self) -> PageCount {
+        self.runs.ahead()
     }
 
     /// A run counts when it has gone on twice, or has come this far when it is first seen. One touch,
@@ -171,11 +183,12 @@ impl Ramp {
 
     /// Plans from what is planned already up to the distance. A reader that has reached the end of
     /// what was carried out is faster than a window can be mapped under its feet: it is left a
-    /// window to itself, and met behind it.
-    fn plan_ahead(&mut self, slot: usize, plan: &mut Plan) {
+    /// window to itself, and met behind it. `elsewhere` is ahead of streams of other kinds.
+    pub(super) fn plan_ahead(&mut self, slot: usize, elsewhere: PageCount, plan: &mut Plan) {
         let next = self.runs.run(slot).next;
         let share = self.budget.0 / 2 / (1 + self.runs.live_others(slot));
-        let left = self.budget.0.saturating_sub(self.runs.ahead_of_others(slot).0);
+        let others = self.runs.ahead_of_others(slot).0 + elsewhere.0;
+        let left = self.budget.0.saturating_sub(others);
         let room = PageCount(share.min(left));
         let end = PageIndex(self.geometry.pages.0);
         let Ahead { mapped, read, done, met_at, .. } = self.ahead[slot];

@@ -1,7 +1,8 @@
 use super::backward::Backward;
+use super::claim::Claim;
 use super::ramp::{Ramp, is_scattered};
 use super::{Event, Geometry, Plan, Policy};
-use crate::page::{Nanos, PageCount, PageIndex, PageRange};
+use crate::page::{Nanos, PageRange};
 
 /// Runs in both directions, up to 64 each way, interleaved in any order.
 ///
@@ -21,32 +22,26 @@ impl Streams {
         Streams { geometry, forward: Ramp::new(geometry), backward: Backward::new(geometry) }
     }
 
-    /// See [`Ramp`]: the reader's pace decides from now on.
-    pub(super) fn follow_pace(&mut self, latency: Nanos) {
-        self.forward.follow_pace(latency);
+    fn touched(&mut self, range: PageRange, at: Nanos, plan: &mut Plan) {
+        match self.forward.claim(range, at) {
+            Claim::No => {}
+            claim => return self.plan_forward(claim, plan),
+        }
+        match self.backward.claim(range, at) {
+            Claim::No => {
+                self.backward.begin(range, at);
+                let claim = self.forward.begin(range, at);
+                self.plan_forward(claim, plan);
+            }
+            Claim::Quiet => {}
+            Claim::Plan(slot) => self.backward.plan_ahead(slot, self.forward.ahead(), plan),
+        }
     }
 
-    /// How many pages were read in one go from `page` on, if more than one fault maps anyway.
-    pub(super) fn run_from(&self, page: PageIndex) -> PageCount {
-        let run = self.forward.run_from(page);
-        if run > self.geometry.fault_around { run } else { PageCount(0) }
-    }
-
-    /// Takes in what is no touch.
-    pub(super) fn hear(&mut self, event: &Event<'_>) {
-        self.forward.hear(event);
-        self.backward.hear(event);
-    }
-
-    /// Whether `touched` belongs to a run, which is planned ahead of then.
-    pub(super) fn claim(&mut self, touched: PageRange, at: Nanos, plan: &mut Plan) -> bool {
-        self.forward.claim(touched, at, plan) || self.backward.claim(touched, at, plan)
-    }
-
-    /// A run may begin with `touched`, in either direction.
-    pub(super) fn begin(&mut self, touched: PageRange, at: Nanos, plan: &mut Plan) {
-        self.forward.begin(touched, at, plan);
-        self.backward.begin(touched, at);
+    fn plan_forward(&mut self, claim: Claim, plan: &mut Plan) {
+        if let Claim::Plan(slot) = claim {
+            self.forward.plan_ahead(slot, self.backward.ahead(), plan);
+        }
     }
 }
 
@@ -56,18 +51,16 @@ impl Policy for Streams {
     }
 
     fn on(&mut self, event: &Event<'_>, plan: &mut Plan) {
-        let geometry = self.geometry;
-        let around = |page| geometry.around(page);
-        let mut touched = |range, at| {
-            if !self.claim(range, at, plan) {
-                self.begin(range, at, plan);
-            }
-        };
         match *event {
-            Event::Touch { page, at, .. } => touched(around(page), at),
+            Event::Touch { page, at, .. } => self.touched(self.geometry.around(page), at, plan),
             Event::Touched { pages, .. } if is_scattered(pages) => {}
-            Event::Touched { pages, at } => pages.iter().for_each(|&range| touched(range, at)),
-            _ => self.hear(event),
+            Event::Touched { pages, at } => {
+                pages.iter().for_each(|&range| self.touched(range, at, plan));
+            }
+            _ => {
+                self.forward.hear(event);
+                self.backward.hear(event);
+            }
         }
     }
 }

@@ -1,3 +1,4 @@
+use super::claim::Claim;
 use super::rest::Rest;
 use super::tempo::{Latency, Tempo};
 use super::{Event, Geometry, Outcome, Plan, Policy, StreamId};
@@ -36,14 +37,17 @@ impl Policy for Stride {
     fn on(&mut self, event: &Event<'_>, plan: &mut Plan) {
         self.part.hear(event);
         let geometry = self.part.geometry;
-        let around = |page| geometry.around(page);
-        let mut touched = |range, at| {
-            if !self.part.claim(range, at, plan) {
-                self.part.learn(range, at, |_| PageCount(0), plan);
+        let mut touched = |range, at| match self.part.claim(range, at, plan) {
+            Claim::No => {
+                if let Some(slot) = self.part.learn(range, at, |_| PageCount(0)) {
+                    self.part.plan_ahead(slot, PageCount(0), plan);
+                }
             }
+            Claim::Quiet => {}
+            Claim::Plan(slot) => self.part.plan_ahead(slot, PageCount(0), plan),
         };
         match *event {
-            Event::Touch { page, at, .. } => touched(around(page), at),
+            Event::Touch { page, at, .. } => touched(geometry.around(page), at),
             Event::Touched { pages, at } => pages.iter().for_each(|&range| touched(range, at)),
             _ => {}
         }
@@ -88,51 +92,60 @@ impl StridePart {
         }
     }
 
-    /// Whether `touched` belongs to a stride, which is planned ahead of then.
-    pub(super) fn claim(&mut self, touched: PageRange, at: Nanos, plan: &mut Plan) -> bool {
+    /// Whether `touched` belongs to a stride.
+    pub(super) fn claim(&mut self, touched: PageRange, at: Nanos, plan: &mut Plan) -> Claim {
         match self.strides.claim(touched) {
-            None => false,
-            Some(Stepped::Behind(_)) => true,
-            Some(Stepped::Grew(slot)) => {
-                // What is planned of it was too short: the rest is read too.
-                self.strides.planned(slot, 0);
-                self.plan_ahead(slot, plan);
-                true
+            None => Claim::No,
+            Some(Stepped::Behind(_)) => Claim::Quiet,
+            Some(Stepped::Grew { slot, from }) => {
+                self.read_more(slot, from, plan);
+                Claim::Quiet
             }
-            Some(Stepped::Advanced(slot, steps)) => {
+            Some(Stepped::Advanced { slot, by }) => {
                 let course = &mut self.courses[slot];
-                course.tempo.went(u64::from(steps), at);
-                if !course.rest.rests_for(u64::from(steps)) {
-                    self.plan_ahead(slot, plan);
-                }
-                true
+                course.tempo.went(u64::from(by), at);
+                if course.rest.rests_for(u64::from(by)) { Claim::Quiet } else { Claim::Plan(slot) }
             }
         }
     }
 
-    /// A touch that belongs to nobody: it may be the one that shows a stride. Whether it did.
+    /// A touch that belongs to nobody: the slot of the stride that it shows, if it does.
     pub(super) fn learn(
         &mut self,
         touched: PageRange,
         at: Nanos,
         extent_of: impl Fn(PageIndex) -> PageCount,
-        plan: &mut Plan,
-    ) -> bool {
-        let Some(slot) = self.strides.learn(touched, extent_of) else { return false };
+    ) -> Option<usize> {
+        let slot = self.strides.learn(touched, extent_of)?;
         let mut tempo = Tempo::default();
         tempo.went(0, at);
         self.courses[slot] = Course { tempo, rest: Rest::default() };
-        self.plan_ahead(slot, plan);
-        true
+        Some(slot)
     }
 
-    fn plan_ahead(&mut self, slot: usize, plan: &mut Plan) {
+    /// The steps that are planned were `from` pages long, and more of them is read.
+    fn read_more(&mut self, slot: usize, from: PageCount, plan: &mut Plan) {
+        let stride = self.strides.stride(slot);
+        for ahead in 1..=stride.planned {
+            if let Some(at) = stride.position(i64::from(ahead)) {
+                let more = PageRange::new(at.plus(from), at.plus(stride.extent));
+                plan.read(more.intersect(self.whole()));
+            }
+        }
+    }
+
+    /// The pages ahead of all live strides, planned and not touched yet.
+    pub(super) fn ahead(&self) -> PageCount {
+        self.strides.ahead()
+    }
+
+    /// Plans ahead of the stride in `slot`, beside what is ahead of streams of other kinds.
+    pub(super) fn plan_ahead(&mut self, slot: usize, elsewhere: PageCount, plan: &mut Plan) {
         let stride = *self.strides.stride(slot);
-        let target = self.steps_ahead(slot);
-        let whole = PageRange::at(PageIndex(0), self.geometry.pages);
+        let target = self.steps_ahead(slot, elsewhere);
         let mut planned = stride.planned;
         while planned < target {
-            let step = stride.step(planned + 1).map(|step| step.intersect(whole));
+            let step = stride.step(planned + 1).map(|step| step.intersect(self.whole()));
             let Some(step) = step.filter(|step| !step.is_empty()) else { break };
             plan.step(StreamId(stride.id), step);
             planned += 1;
@@ -140,14 +153,22 @@ impl StridePart {
         self.strides.planned(slot, planned);
     }
 
+    fn whole(&self) -> PageRange {
+        PageRange::at(PageIndex(0), self.geometry.pages)
+    }
+
     /// How many steps ahead of its reader this stride is wanted.
-    fn steps_ahead(&self, slot: usize) -> u32 {
+    fn steps_ahead(&self, slot: usize, elsewhere: PageCount) -> u32 {
         let stride = self.strides.stride(slot);
         let course = &self.courses[slot];
-        let trusted = u64::from(stride.steps) * if stride.is_exact { 2 } else { 1 };
+        // Where steps are not whole pages apart, the further ahead the less is known.
+        let steps = u64::from(stride.steps);
+        let trusted = if stride.is_exact { steps * 2 } else { (steps / 2).max(1) };
         let wanted = course.tempo.units_in(self.latency.lead()).unwrap_or(STEPS_AHEAD_MAX);
-        let live = self.strides.live().count().max(1) as u64;
-        let room = self.budget.0 / 2 / live / stride.extent.0.max(1);
+        let others = self.strides.ahead_of_others(slot).0 + elsewhere.0;
+        let share = self.budget.0 / 2 / self.strides.live().max(1);
+        let room = share.min(self.budget.0.saturating_sub(others));
+        let room = room / stride.step_len().0.max(1);
         let most = if course.rest.is_trying() { 1 } else { STEPS_AHEAD_MAX };
         let steps = wanted.clamp(STEPS_AHEAD_MIN, STEPS_AHEAD_MAX).min(trusted).min(most).min(room);
         steps as u32

@@ -8,12 +8,17 @@ fn at(page: u64) -> PageRange {
 fn learn(strides: &mut Strides, pages: impl IntoIterator<Item = u64>) -> Option<usize> {
     pages.into_iter().fold(None, |found, page| {
         if let Some(stepped) = strides.claim(at(page)) {
-            let (Stepped::Advanced(slot, _) | Stepped::Grew(slot) | Stepped::Behind(slot)) =
-                stepped;
+            let (Stepped::Advanced { slot, .. }
+            | Stepped::Grew { slot, .. }
+            | Stepped::Behind(slot)) = stepped;
             return Some(slot);
         }
         strides.learn(at(page), |_| PageCount(0)).or(found)
     })
+}
+
+fn live(strides: &Strides) -> impl Iterator<Item = &Stride> {
+    strides.slots.iter().filter(|stride| stride.used > 0)
 }
 
 #[test]
@@ -26,8 +31,8 @@ fn four_touches_make_a_stride_of_either_sign() {
         let stride = strides.stride(slot);
         assert_eq!((stride.distance(), stride.is_exact), (distance, true));
         assert_eq!(stride.step(2), Some(at(page(5))));
-        assert_eq!(strides.claim(at(page(4))), Some(Stepped::Advanced(slot, 1)));
-        assert_eq!(strides.claim(at(page(7))), Some(Stepped::Advanced(slot, 3)));
+        assert_eq!(strides.claim(at(page(4))), Some(Stepped::Advanced { slot, by: 1 }));
+        assert_eq!(strides.claim(at(page(7))), Some(Stepped::Advanced { slot, by: 3 }));
         assert_eq!(strides.claim(at(page(6))), Some(Stepped::Behind(slot)));
         assert_eq!(strides.claim(at(page(7) + 3)), None, "off the steps");
     }
@@ -64,11 +69,14 @@ fn a_block_that_is_read_at_each_step_is_learnt_by_doubling() {
     let mut extents = vec![];
     for step in 4..9 {
         let page = step * 256;
-        assert_eq!(strides.claim(at(page)), Some(Stepped::Advanced(slot, 1)));
+        assert_eq!(strides.claim(at(page)), Some(Stepped::Advanced { slot, by: 1 }));
         let extent = strides.stride(slot).extent.0;
         extents.push(extent);
         if extent < 16 {
-            assert_eq!(strides.claim(at(page + extent)), Some(Stepped::Grew(slot)));
+            assert_eq!(
+                strides.claim(at(page + extent)),
+                Some(Stepped::Grew { slot, from: PageCount(extent) })
+            );
         }
     }
     assert_eq!(extents, [1, 2, 4, 8, 16]);
@@ -80,7 +88,8 @@ fn what_was_read_behind_an_earlier_step_counts_too() {
         let mut strides = Strides::new();
         let page = |step: i64| (1_000_000 + step * distance) as u64;
         let slot = learn(&mut strides, (0..6).map(page)).unwrap();
-        assert_eq!(strides.claim(at(page(4) + 1)), Some(Stepped::Grew(slot)));
+        let grew = Stepped::Grew { slot, from: PageCount(1) };
+        assert_eq!(strides.claim(at(page(4) + 1)), Some(grew));
         assert_eq!(strides.stride(slot).extent, PageCount(2));
     }
 }
@@ -91,7 +100,7 @@ fn strays_between_the_touches_do_not_hide_a_stride() {
     let stray = |step: u64| 7_000_000 + step * step * 977;
     let touches = (0..60).map(|step| if step % 10 == 0 { stray(step) } else { step * 40 });
     assert!(learn(&mut strides, touches).is_some());
-    let live: Vec<_> = strides.live().map(|(_, stride)| stride.distance()).collect();
+    let live: Vec<_> = live(&strides).map(Stride::distance).collect();
     assert!(live.contains(&40), "{live:?}");
 }
 
@@ -99,13 +108,13 @@ fn strays_between_the_touches_do_not_hide_a_stride() {
 fn sixty_four_strides_interleaved_are_all_found_and_kept_apart() {
     let mut strides = Strides::new();
     for step in 0..20 {
-        for stream in 0..STRIDES_MAX as u64 {
+        for stream in 0..64 {
             let distance = 20 + stream;
             learn(&mut strides, [stream * 1_000_000 + step * distance]);
         }
     }
     let distances: std::collections::BTreeSet<_> =
-        strides.slots.iter().map(|stride| (stride.distance(), stride.steps)).collect();
+        live(&strides).map(|stride| (stride.distance(), stride.steps)).collect();
     assert_eq!(distances, (20..84).map(|distance| (distance, 19)).collect());
 }
 
@@ -125,8 +134,7 @@ fn two_strides_that_cross_stay_two() {
     for step in 0..200 {
         learn(&mut strides, [up(step), down(step)]);
     }
-    let live: Vec<_> =
-        strides.live().map(|(_, stride)| (stride.distance(), stride.steps)).collect();
+    let live: Vec<_> = live(&strides).map(|stride| (stride.distance(), stride.steps)).collect();
     assert_eq!(live, [(100, 199), (-100, 199)]);
 }
 

@@ -1,0 +1,186 @@
+//! One reader's steps, and what a touch means to them.
+
+use crate::page::{PageCount, PageIndex, PageRange};
+
+/// Steps that a reader may leave out beyond all that are planned for it, and still be the same.
+const SKIPPED_MAX: i64 = 8;
+/// Steps behind a reader that are its own still: stragglers of several threads.
+const BEHIND_MAX: i64 = 64;
+/// How many steps back a reader may be found to have read on.
+const GROWN_BEHIND_MAX: i64 = 8;
+/// Older steps are forgotten, so that the numbers stay small.
+const STEPS_KEPT: u32 = 1 << 16;
+
+/// Steps of constant distance.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Stride {
+    /// Tells it from all others that ever were.
+    pub(crate) id: u64,
+    /// Where the first step that is remembered and the last one begin.
+    pub(crate) first: PageIndex,
+    pub(crate) last: PageIndex,
+    /// How many steps lie from `first` to `last`.
+    pub(crate) steps: u32,
+    /// How many pages of a step are read.
+    pub(crate) extent: PageCount,
+    /// How many steps beyond `last` are planned.
+    pub(crate) planned: u32,
+    /// Whether all steps were equally long, to the page.
+    pub(crate) is_exact: bool,
+    /// When it was heard of last; 0 for none.
+    pub(super) used: u64,
+    /// Pages from one step to the next, rounded towards zero; negative when it goes backwards.
+    pub(super) distance: i64,
+}
+
+/// What a touch is to the stride that owns it.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Meant {
+    /// The step so many after the last one, or before it.
+    Step(i64),
+    /// More of the step so many before the last one.
+    Growth(i64),
+}
+
+impl Meant {
+    pub(super) fn steps_away(self) -> u64 {
+        let (Meant::Step(step) | Meant::Growth(step)) = self;
+        step.unsigned_abs()
+    }
+}
+
+impl Stride {
+    /// A stride that is seen first at `last`, `steps` steps after `first`.
+    pub(super) fn new(first: PageIndex, last: PageIndex, steps: u32, is_exact: bool) -> Stride {
+        let mut stride = Stride { first, last, steps, is_exact, ..Stride::default() };
+        stride.measure();
+        stride
+    }
+
+    /// Pages from one step to the next, rounded towards zero; negative when it goes backwards.
+    pub(crate) fn distance(&self) -> i64 {
+        self.distance
+    }
+
+    /// Where the step `ahead` of the last one begins (`ahead` may be negative); none before page 0.
+    pub(crate) fn position(&self, ahead: i64) -> Option<PageIndex> {
+        let at = if self.is_exact {
+            i128::from(self.distance) * i128::from(ahead)
+        } else {
+            // To the nearest page: of a distance that is not whole, the steps seen are the whole parts.
+            let steps = i128::from(self.steps.max(1));
+            let from_last = i128::from(signed(self.first, self.last)) * i128::from(ahead);
+            (2 * from_last + steps).div_euclid(2 * steps)
+        };
+        u64::try_from(i128::from(self.last.0) + at).ok().map(PageIndex)
+    }
+
+    /// The pages that are read at the step `ahead` of the last one. A page more at each end where
+    /// steps are not whole pages apart.
+    pub(crate) fn step(&self, ahead: u32) -> Option<PageRange> {
+        let at = self.position(i64::from(ahead))?;
+        let slack = self.slack();
+        Some(PageRange::new(at.minus(slack), at.plus(self.extent).plus(slack)))
+    }
+
+    /// How many pages are read at a step.
+    pub(crate) fn step_len(&self) -> PageCount {
+        PageCount(self.extent.0 + 2 * self.slack().0)
+    }
+
+    /// The pages that are planned ahead of it.
+    pub(crate) fn ahead(&self) -> PageCount {
+        PageCount(self.step_len().0 * u64::from(self.planned))
+    }
+
+    /// What `touched` is to it, if it is its own.
+    pub(super) fn meaning(&self, touched: PageRange) -> Option<Meant> {
+        // Whoever reads what lies between the steps too takes no steps.
+        if touched.count().0 > self.distance.unsigned_abs() {
+            return None;
+        }
+        let reach = i64::from(self.planned) + SKIPPED_MAX;
+        let step = |slack| self.step_in(touched, slack);
+        let exact = step(self.slack()).filter(|step| (-BEHIND_MAX..=reach).contains(step));
+        let growth = || self.grown_step(touched).map(Meant::Growth);
+        // A page off: then its steps are not whole pages apart after all.
+        let near = || step(PageCount(1)).filter(|step| (1..=reach).contains(step));
+        exact.map(Meant::Step).or_else(growth).or_else(|| near().map(Meant::Step))
+    }
+
+    /// Goes on by `by` steps, to what is `touched`.
+    pub(super) fn advance(&mut self, by: u32, touched: PageRange) {
+        let Some(at) = self.position(i64::from(by)) else { return };
+        self.is_exact &= touched.contains(at);
+        // A single page is where it was; of a block only the step itself is known.
+        let is_seen = !self.is_exact && touched.count() == PageCount(1);
+        self.last = if is_seen { touched.start } else { at };
+        self.steps = self.steps.saturating_add(by);
+        self.planned = self.planned.saturating_sub(by);
+        if self.steps > STEPS_KEPT
+            && let Some(first) = self.position(-i64::from(STEPS_KEPT / 2))
+        {
+            self.first = first;
+            self.steps = STEPS_KEPT / 2;
+        }
+        if !self.is_exact {
+            self.measure();
+        }
+    }
+
+    /// Reads as much again of each step as was known, or `more`. The answer is what was known.
+    pub(super) fn grow(&mut self, more: PageCount) -> PageCount {
+        let known = self.extent;
+        let grown = PageCount(known.0 + more.max(known).0);
+        self.extent = grown.min(PageCount(self.distance.unsigned_abs()));
+        known
+    }
+
+    /// The first and the last page that may be its own.
+    pub(super) fn window(&self) -> (PageIndex, PageIndex) {
+        let distance = self.distance.unsigned_abs();
+        let reach = distance * (u64::from(self.planned) + SKIPPED_MAX as u64 + 1);
+        let behind = (distance * BEHIND_MAX as u64).max(self.extent.0 + 1);
+        let (up, down) = if self.distance > 0 { (reach, behind) } else { (behind, reach) };
+        (self.last.minus(PageCount(down)), self.last.plus(PageCount(up)))
+    }
+
+    fn measure(&mut self) {
+        let distance = signed(self.first, self.last) / i64::from(self.steps.max(1));
+        // Steps that do not lead anywhere: what was known stays.
+        if distance != 0 {
+            self.distance = distance;
+        }
+    }
+
+    fn slack(&self) -> PageCount {
+        PageCount(u64::from(!self.is_exact))
+    }
+
+    /// The step nearest to the last one that `touched` may be, give or take `slack` pages, if any.
+    fn step_in(&self, touched: PageRange, slack: PageCount) -> Option<i64> {
+        let (low, high) = (signed(self.last, touched.start), signed(self.last, touched.end) - 1);
+        let slack = slack.0 as i64;
+        // The edge of `touched` that the reader comes to first.
+        let near = if self.distance > 0 { low - slack } else { high + slack };
+        let guess = near.checked_div_euclid(self.distance)?;
+        // Rounding, and distances that are not whole, are one step off at most on either side.
+        (guess - 1..=guess + 2).find(|&step| {
+            let at = self.position(step).map(|at| signed(self.last, at));
+            at.is_some_and(|at| low - slack <= at && at <= high + slack)
+        })
+    }
+
+    /// The step behind whose known pages `touched` goes on, if it is one of the latest.
+    fn grown_step(&self, touched: PageRange) -> Option<i64> {
+        let start = PageIndex(touched.start.0.checked_sub(self.extent.0)?);
+        let step = self.step_in(PageRange::at(start, PageCount(1)), self.slack())?;
+        (-GROWN_BEHIND_MAX..=0).contains(&step).then_some(step)
+    }
+}
+
+/// Pages from `from` to `to`, negative when `to` lies before.
+pub(super) fn signed(from: PageIndex, to: PageIndex) -> i64 {
+    // Indexes are below 2^52: a mapping is shorter than the address space.
+    to.0 as i64 - from.0 as i64
+}

@@ -1,0 +1,38 @@
+//! A block at a constant distance: a column, a tile.
+
+use super::*;
+
+#[test]
+fn blocks_are_learnt_by_what_is_read_behind_each_step() {
+    let mut driver = Driver::new();
+    for step in 0..4 {
+        driver.page(step * 256);
+    }
+    // The reader is seen to fault on the first page that was not read for it.
+    let mut extent = 1;
+    for step in 4..9 {
+        driver.page(step * 256);
+        if extent < 16 {
+            let behind = step * 256 + extent;
+            let plan = driver.page(behind);
+            let more: Vec<_> = plan.reads().iter().map(|r| r.start.0 % 256).collect();
+            assert!(more.iter().all(|&at| at == extent), "the rest of what is planned: {more:?}");
+            extent *= 2;
+        }
+    }
+    let plan = driver.page(9 * 256);
+    assert!(!plan.steps().is_empty());
+    assert!(plan.steps().iter().all(|step| step.range.count() == PageCount(16)), "{plan:?}");
+}
+
+#[test]
+fn long_blocks_are_known_from_the_runs_that_they_began_as() {
+    let mut driver = Driver::new();
+    for step in 0..4 {
+        let start = step * 1024;
+        for block in 0..8 {
+            driver.touch(&[pages(start + block * 16, start + block * 16 + 16)]);
+        }
+    }
+    assert_eq!(driver.steps.first(), Some(&pages(4096, 4096 + 128)));
+}
