@@ -16,7 +16,8 @@ use mmap_ahead::{BUDGET_DEFAULT, Mmap, MmapOptions, Mode, PolicyKind, Stats};
 
 const FILE_LEN: usize = 256 * MIB;
 const STOP: usize = FILE_LEN / 8;
-const POLICIES: [PolicyKind; 3] = [PolicyKind::Ramp, PolicyKind::Fixed, PolicyKind::MapAhead];
+const POLICIES: [PolicyKind; 4] =
+    [PolicyKind::Adaptive, PolicyKind::Ramp, PolicyKind::Fixed, PolicyKind::MapAhead];
 
 /// What lies beyond the stop of one reader, a second after it stopped.
 #[derive(Debug)]

@@ -1,9 +1,9 @@
 //! The touches that nobody claimed lately, found by page.
 
-use crate::page::{PageIndex, PageRange};
+use crate::page::{PageCount, PageIndex, PageRange};
 
 /// How many: four touches of each of 64 streams.
-const RECENT_MAX: usize = 256;
+pub(super) const RECENT_MAX: usize = 256;
 const BUCKETS: usize = 256;
 const NONE: u16 = u16::MAX;
 
@@ -51,11 +51,17 @@ impl Recent {
         newer.iter().rev().chain(older.iter().rev()).copied()
     }
 
-    /// Where a touch begins that is `distance` pages from `page`: exactly, or else by a page more or
-    /// less.
-    pub(crate) fn find_near(&self, page: PageIndex, distance: i64) -> Option<PageIndex> {
+    /// Where a touch begins that is `distance` pages from `page`: exactly, or else by `slack` (none or
+    /// one) pages more or less.
+    pub(crate) fn find_near(
+        &self,
+        page: PageIndex,
+        distance: i64,
+        slack: PageCount,
+    ) -> Option<PageIndex> {
         let at = page.0.checked_add_signed(distance)?;
-        let near = [Some(at), at.checked_sub(1), at.checked_add(1)];
+        let off = |at: Option<u64>| at.filter(|_| slack.0 > 0);
+        let near = [Some(at), off(at.checked_sub(1)), off(at.checked_add(1))];
         near.into_iter().flatten().map(PageIndex).find(|&page| self.has(page))
     }
 
@@ -95,7 +101,6 @@ fn bucket_of(page: PageIndex) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::page::PageCount;
 
     #[test]
     fn the_oldest_are_forgotten_and_the_others_found() {
@@ -103,10 +108,16 @@ mod tests {
         for step in 0..1000 {
             recent.push(PageRange::at(PageIndex(step * 32), PageCount(1)));
         }
-        assert_eq!(recent.find_near(PageIndex(999 * 32), 0), Some(PageIndex(999 * 32)));
+        assert_eq!(
+            recent.find_near(PageIndex(999 * 32), 0, PageCount(0)),
+            Some(PageIndex(999 * 32))
+        );
         let oldest = (1000 - RECENT_MAX as u64) * 32;
-        assert_eq!(recent.find_near(PageIndex(oldest + 33), -32), Some(PageIndex(oldest)));
-        assert_eq!(recent.find_near(PageIndex(oldest), -32), None);
+        assert_eq!(
+            recent.find_near(PageIndex(oldest + 33), -32, PageCount(1)),
+            Some(PageIndex(oldest))
+        );
+        assert_eq!(recent.find_near(PageIndex(oldest), -32, PageCount(1)), None);
         assert_eq!(recent.newest_first().count(), RECENT_MAX);
         assert_eq!(recent.newest_first().next().map(|r| r.start), Some(PageIndex(999 * 32)));
     }

@@ -5,9 +5,14 @@ use crate::page::{PageCount, PageIndex, PageRange};
 /// Steps that a reader may leave out beyond all that are planned for it, and still be the same.
 const SKIPPED_MAX: i64 = 8;
 /// Steps behind a reader that are its own still: stragglers of several threads.
-const BEHIND_MAX: i64 = 64;
+const BEHIND_MAX: i64 = 256;
 /// How many steps back a reader may be found to have read on.
 const GROWN_BEHIND_MAX: i64 = 8;
+/// The most pages of a step that are read: what one call may fetch, 2 MiB in pages of 4 KiB. Whoever reads
+/// more at a step runs there.
+const EXTENT_MAX: PageCount = PageCount(512);
+/// More touches than this make a stride no more credible.
+const SCORE_MAX: i64 = 1 << 16;
 /// Older steps are forgotten, so that the numbers stay small.
 const STEPS_KEPT: u32 = 1 << 16;
 
@@ -27,6 +32,10 @@ pub(crate) struct Stride {
     pub(crate) planned: u32,
     /// Whether all steps were equally long, to the page.
     pub(crate) is_exact: bool,
+    /// The look that showed it: until a later one does, nobody knows which way it goes.
+    pub(super) seen_in: Option<u64>,
+    /// Touches that were its steps, less the steps that were left out.
+    pub(crate) score: i64,
     /// When it was heard of last; 0 for none.
     pub(super) used: u64,
     /// Pages from one step to the next, rounded towards zero; negative when it goes backwards.
@@ -52,9 +61,16 @@ impl Meant {
 impl Stride {
     /// A stride that is seen first at `last`, `steps` steps after `first`.
     pub(super) fn new(first: PageIndex, last: PageIndex, steps: u32, is_exact: bool) -> Stride {
-        let mut stride = Stride { first, last, steps, is_exact, ..Stride::default() };
+        let score = i64::from(steps) + 1;
+        let mut stride = Stride { first, last, steps, is_exact, score, ..Stride::default() };
         stride.measure();
         stride
+    }
+
+    /// The same with `extent` pages read at each step, as far as that makes sense.
+    pub(super) fn with_extent(mut self, extent: PageCount) -> Stride {
+        self.extent = extent.min(EXTENT_MAX).min(PageCount(self.distance.unsigned_abs()));
+        self
     }
 
     /// Pages from one step to the next, rounded towards zero; negative when it goes backwards.
@@ -100,8 +116,9 @@ impl Stride {
             return None;
         }
         let reach = i64::from(self.planned) + SKIPPED_MAX;
+        let behind = self.behind();
         let step = |slack| self.step_in(touched, slack);
-        let exact = step(self.slack()).filter(|step| (-BEHIND_MAX..=reach).contains(step));
+        let exact = step(self.slack()).filter(|step| (-behind..=reach).contains(step));
         let growth = || self.grown_step(touched).map(Meant::Growth);
         // A page off: then its steps are not whole pages apart after all.
         let near = || step(PageCount(1)).filter(|step| (1..=reach).contains(step));
@@ -115,6 +132,8 @@ impl Stride {
         // A single page is where it was; of a block only the step itself is known.
         let is_seen = !self.is_exact && touched.count() == PageCount(1);
         self.last = if is_seen { touched.start } else { at };
+        self.score += 2 - i64::from(by);
+        self.score = self.score.min(SCORE_MAX);
         self.steps = self.steps.saturating_add(by);
         self.planned = self.planned.saturating_sub(by);
         if self.steps > STEPS_KEPT
@@ -132,17 +151,42 @@ impl Stride {
     pub(super) fn grow(&mut self, more: PageCount) -> PageCount {
         let known = self.extent;
         let grown = PageCount(known.0 + more.max(known).0);
-        self.extent = grown.min(PageCount(self.distance.unsigned_abs()));
+        *self = self.with_extent(grown);
         known
+    }
+
+    /// A step that was passed was touched after all: one of a set has no order, or a straggler.
+    pub(super) fn confirm(&mut self) {
+        self.score = (self.score + 1).min(SCORE_MAX);
+    }
+
+    /// What is touched lies `steps` steps behind, before the first one: in a set that was found at once the
+    /// reader went the other way.
+    pub(super) fn turn_around(&mut self) {
+        std::mem::swap(&mut self.first, &mut self.last);
+        self.distance = -self.distance;
+        self.planned = 0;
+    }
+
+    /// Whether `step` lies before all that were seen.
+    pub(super) fn is_before_first(&self, step: i64) -> bool {
+        step < -i64::from(self.steps)
     }
 
     /// The first and the last page that may be its own.
     pub(super) fn window(&self) -> (PageIndex, PageIndex) {
         let distance = self.distance.unsigned_abs();
         let reach = distance * (u64::from(self.planned) + SKIPPED_MAX as u64 + 1);
-        let behind = (distance * BEHIND_MAX as u64).max(self.extent.0 + 1);
+        let behind = (distance * self.behind() as u64).max(self.extent.0 + 1);
         let (up, down) = if self.distance > 0 { (reach, behind) } else { (behind, reach) };
         (self.last.minus(PageCount(down)), self.last.plus(PageCount(up)))
+    }
+
+    /// How many steps back a touch may be its own: those that it has taken, and, while it may be that it
+    /// goes the other way, as many before them.
+    fn behind(&self) -> i64 {
+        let taken = i64::from(self.steps).min(BEHIND_MAX);
+        if self.seen_in.is_some() { 2 * taken + SKIPPED_MAX } else { taken }
     }
 
     fn measure(&mut self) {

@@ -4,7 +4,7 @@
 //! lies between them: other streams, strays, the order of a scan. That finds what the majority trend
 //! of Leap (Al Maruf and Chowdhury, ATC 2020) finds, and streams that are interleaved besides.
 
-use super::recent::Recent;
+use super::recent::{RECENT_MAX, Recent};
 use super::stride::{Meant, Stride, signed};
 use super::windows::Windows;
 use crate::page::{PageCount, PageIndex, PageRange};
@@ -14,8 +14,15 @@ use crate::page::{PageCount, PageIndex, PageRange};
 pub(crate) const STRIDES_MAX: usize = 80;
 /// The longest step: 64 MiB in pages of 4 KiB. A guess: tables of column stores are cut finer.
 const DISTANCE_PAGES_MAX: u64 = 16 << 10;
-/// A stride that has come this far is believed after two touches when it goes on elsewhere.
-const PROVEN_STEPS: u32 = 16;
+/// A stride with this score is believed after two touches when it goes on elsewhere.
+const SCORE_PROVEN: i64 = 16;
+/// Touches that make a stride, at least and at most: as many as chance hardly ever makes.
+const TOUCHES_MIN: usize = 4;
+const TOUCHES_MAX: usize = 8;
+/// Strides that random touches may seem to make, for each touch.
+const CHANCE_MAX: f64 = 0.001;
+/// Steps that are not whole pages apart are looked for from this distance on.
+const INEXACT_PAGES_MIN: u64 = 8;
 /// A stride that was quiet for this many touches of others is abandoned.
 const LIVE_TOUCHES: u64 = 4 * STRIDES_MAX as u64;
 
@@ -47,6 +54,10 @@ pub(crate) struct Strides {
     tally: Tally,
     recent: Recent,
     clock: u64,
+    looks: u64,
+    /// How many touches make a stride where pages are known exactly, and where only blocks are.
+    touches_exact: usize,
+    touches_blocks: usize,
 }
 
 /// The live strides and what is planned ahead of them: kept up with each change, and counted anew now
@@ -59,13 +70,17 @@ struct Tally {
 }
 
 impl Strides {
-    pub(crate) fn new() -> Strides {
+    /// For a mapping of so many pages, of which one fault maps `block`.
+    pub(crate) fn new(pages: PageCount, block: PageCount) -> Strides {
         Strides {
+            touches_exact: touches_needed(pages.0),
+            touches_blocks: touches_needed(pages.0 / block.0.max(1)),
             slots: [Stride::default(); STRIDES_MAX],
             windows: Windows::new(),
             tally: Tally::default(),
             recent: Recent::new(),
             clock: 0,
+            looks: 0,
         }
     }
 
@@ -98,6 +113,7 @@ impl Strides {
         let (slot, meant) = self.owner(touched)?;
         self.tick();
         let mut stride = Stride { used: self.clock, ..self.slots[slot] };
+        let may_turn = stride.seen_in.take_if(|look| *look != self.looks).is_some();
         let stepped = match meant {
             Meant::Step(step) if step > 0 => {
                 // In reach, which is far below 2^32.
@@ -105,11 +121,30 @@ impl Strides {
                 stride.advance(by, touched);
                 Stepped::Advanced { slot, by }
             }
-            Meant::Step(_) => Stepped::Behind(slot),
+            Meant::Step(step) if may_turn && stride.is_before_first(step) => {
+                let by = (-step) as u32 - stride.steps;
+                stride.turn_around();
+                stride.advance(by, touched);
+                Stepped::Advanced { slot, by }
+            }
+            Meant::Step(_) => {
+                stride.confirm();
+                Stepped::Behind(slot)
+            }
             Meant::Growth(_) => Stepped::Grew { slot, from: stride.grow(touched.count()) },
         };
         self.put(slot, stride);
         Some(stepped)
+    }
+
+    /// All of a look has been told: strides that leave out more steps than they take are none.
+    pub(crate) fn end_look(&mut self) {
+        self.looks += 1;
+        for slot in 0..STRIDES_MAX {
+            if self.slots[slot].score < 0 {
+                self.put(slot, Stride::default());
+            }
+        }
     }
 
     /// The slot of the stride that `planned` was planned for, if it is alive.
@@ -133,9 +168,10 @@ impl Strides {
         let Progression { first, steps, is_exact, extent } = found?;
         let slot = (0..STRIDES_MAX).min_by_key(|&slot| self.slots[slot].used).unwrap_or(0);
         let stride = Stride::new(first, touched.start, steps, is_exact);
-        let whole = PageCount(stride.distance().unsigned_abs());
-        let extent = extent_of(first).max(extent).min(whole);
-        self.put(slot, Stride { id: self.clock, extent, used: self.clock, ..stride });
+        let stride = stride.with_extent(extent_of(first).max(extent));
+        // Odd, so that other streams of the same policy may have the even ones.
+        let (id, seen_in) = (2 * self.clock + 1, Some(self.looks));
+        self.put(slot, Stride { id, seen_in, used: self.clock, ..stride });
         Some(slot)
     }
 
@@ -146,8 +182,8 @@ impl Strides {
         owners.min_by_key(|(_, meant)| meant.steps_away())
     }
 
-    /// A progression that ends at `touched`: of four touches, or of two where a stride of this distance
-    /// is proven.
+    /// A progression that ends at `touched`: of enough touches, or of two where a stride of this
+    /// distance is proven.
     fn progression(&self, touched: PageRange) -> Option<Progression> {
         let last = touched.start;
         for before in self.recent.newest_first() {
@@ -161,18 +197,35 @@ impl Strides {
             if self.is_proven(distance) {
                 return Some(Progression { first: before.start, steps: 1, is_exact: true, extent });
             }
-            let Some(second) = self.recent.find_near(before.start, -distance) else { continue };
-            let step = signed(second, before.start);
-            let Some(first) = self.recent.find_near(second, -step) else { continue };
-            let is_exact = step == distance && signed(first, second) == distance;
-            return Some(Progression { first, steps: 3, is_exact, extent });
+            if let Some(found) = self.progression_through(before.start, distance, extent) {
+                return Some(found);
+            }
         }
         None
     }
 
+    /// A progression whose last but one touch is `before`, `distance` before the last.
+    fn progression_through(
+        &self,
+        before: PageIndex,
+        distance: i64,
+        extent: PageCount,
+    ) -> Option<Progression> {
+        let slack = PageCount(u64::from(distance.unsigned_abs() >= INEXACT_PAGES_MIN));
+        let needed = if extent.0 > 1 { self.touches_blocks } else { self.touches_exact };
+        let (mut first, mut step, mut is_exact) = (before, distance, true);
+        for _ in 2..needed {
+            let earlier = self.recent.find_near(first, -step, slack)?;
+            step = signed(earlier, first);
+            is_exact &= step == distance;
+            first = earlier;
+        }
+        Some(Progression { first, steps: needed as u32 - 1, is_exact, extent })
+    }
+
     fn is_proven(&self, distance: i64) -> bool {
         let mut slots = self.slots.iter();
-        slots.any(|s| s.distance() == distance && s.is_exact && s.steps >= PROVEN_STEPS)
+        slots.any(|s| s.distance() == distance && s.is_exact && s.score >= SCORE_PROVEN)
     }
 
     /// Puts `stride` into `slot` and keeps up what is derived from the slots.
@@ -182,8 +235,13 @@ impl Strides {
         self.slots[slot] = stride;
         self.tally.ahead = self.tally.ahead - before.unwrap_or(0) + now.unwrap_or(0);
         self.tally.live = self.tally.live - u64::from(before.is_some()) + u64::from(now.is_some());
-        let (low, high) = stride.window();
-        self.windows.set(slot, low, high);
+        match stride.used {
+            0 => self.windows.clear(slot),
+            _ => {
+                let (low, high) = stride.window();
+                self.windows.set(slot, low, high);
+            }
+        }
     }
 
     /// One touch more: every so often the strides that went quiet are left out of the tally.
@@ -191,9 +249,20 @@ impl Strides {
         self.clock += 1;
         if self.clock - self.tally.counted_at >= LIVE_TOUCHES / 2 {
             self.tally.counted_at = self.clock;
-            let counts = self.slots.map(|stride| self.counts(&stride));
-            self.tally.ahead = counts.iter().flatten().sum();
-            self.tally.live = counts.iter().flatten().count() as u64;
+            self.tally.ahead = 0;
+            self.tally.live = 0;
+            for slot in 0..STRIDES_MAX {
+                match self.counts(&self.slots[slot]) {
+                    Some(ahead) => {
+                        self.tally.ahead += ahead;
+                        self.tally.live += 1;
+                    }
+                    None => {
+                        self.slots[slot].used = 0;
+                        self.windows.clear(slot);
+                    }
+                }
+            }
         }
     }
 
@@ -202,6 +271,16 @@ impl Strides {
         let is_live = stride.used > 0 && self.tally.counted_at < stride.used + LIVE_TOUCHES;
         is_live.then(|| stride.ahead().0)
     }
+}
+
+/// How many touches of one distance chance hardly ever makes among `units` places: each of the touches
+/// that are remembered may be the last but one, and each earlier one must be there, give or take a page. Among
+/// few places no number is enough: strides are not looked for there.
+fn touches_needed(units: u64) -> usize {
+    let density = (3.0 * RECENT_MAX as f64 / units.max(1) as f64).min(0.9);
+    let chance = |touches: usize| RECENT_MAX as f64 * density.powi(touches as i32 - 2);
+    let enough = (TOUCHES_MIN..=TOUCHES_MAX).find(|&touches| chance(touches) < CHANCE_MAX);
+    enough.unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]

@@ -18,6 +18,10 @@ impl<const N: usize> Windows<N> {
         (self.low[slot], self.high[slot]) = (low.0, high.0);
     }
 
+    pub(super) fn clear(&mut self, slot: usize) {
+        (self.low[slot], self.high[slot]) = (1, 0);
+    }
+
     /// The slots whose windows have a page between `first` and `last`.
     pub(super) fn touching(
         &self,

@@ -47,6 +47,19 @@ const LARGE_FAULTS: u64 = 2;
 struct Edge {
     at: PageIndex,
     limit: PageIndex,
+    /// Whether a look has found nothing there: what appears later is a reader's, and new.
+    was_absent: bool,
+}
+
+impl Edge {
+    fn new(at: PageIndex, limit: PageIndex) -> Edge {
+        Edge { at, limit, was_absent: false }
+    }
+
+    /// Nobody had touched a mapping before it was made.
+    fn at_start(view: &View) -> Edge {
+        Edge { at: PageIndex(0), limit: view.pages().end, was_absent: true }
+    }
 }
 
 #[derive(Debug)]
@@ -70,7 +83,7 @@ impl Marker {
         Marker {
             blocks: Vec::new(),
             // Most readers begin at the beginning.
-            edges: vec![Edge { at: PageIndex(0), limit: view.pages().end }],
+            edges: vec![Edge::at_start(view)],
             known: Blocks::new(view.block_len(), view.lead()),
             trails: Trails::default(),
             pinpoint,
@@ -81,9 +94,8 @@ impl Marker {
     }
 
     /// What a reader has passed since the last look, held against the faults since then.
-    fn weigh_folios(&mut self, view: &View, passed: &[PageRange], since: Faults) {
-        let passed: u64 = passed.iter().map(|range| range.count().0).sum();
-        if passed > LARGE_FAULTS * view.block_len().0 * since.all.max(1) {
+    fn weigh_folios(&mut self, view: &View, passed: PageCount, since: Faults) {
+        if passed.0 > LARGE_FAULTS * view.block_len().0 * since.all.max(1) {
             self.still.large_folios();
         }
     }
@@ -135,16 +147,18 @@ impl Marker {
         Ok(())
     }
 
+    /// How many pages were passed since the last look, as far as that is certain.
     fn look_at_edges(
         &mut self,
         view: &View,
         touches: &mut Touches,
         counters: &Counters,
-    ) -> io::Result<()> {
+    ) -> io::Result<PageCount> {
+        let mut passed_since = PageCount(0);
         self.edges.sort_unstable_by_key(|edge| edge.at);
         let mut passed_to = PageIndex(0);
         for index in 0..self.edges.len() {
-            let Edge { at, limit } = self.edges[index];
+            let Edge { at, limit, was_absent } = self.edges[index];
             if at < passed_to {
                 // The reader of the edge before came this far: one edge is enough for it.
                 self.edges[index].limit = at;
@@ -152,6 +166,7 @@ impl Marker {
             }
             Counters::add(&counters.polls, 1);
             if !view.any_present(view.block_of(at))? {
+                self.edges[index].was_absent = true;
                 continue;
             }
             let frontier = view.frontier_after(at, limit)?;
@@ -159,13 +174,16 @@ impl Marker {
             let passed = PageRange::new(at, frontier);
             self.known.assign(passed, Known::Yes);
             touches.found.push(passed);
-            self.edges[index].at = frontier;
+            if was_absent {
+                passed_since = PageCount(passed_since.0 + passed.count().0);
+            }
+            self.edges[index] = Edge { was_absent: true, ..Edge::new(frontier, limit) };
             if !self.still.is_on() {
                 Counters::add(&counters.late, 1);
             }
         }
         self.edges.retain(|edge| edge.at < edge.limit);
-        Ok(())
+        Ok(passed_since)
     }
 
     /// Exact pages in place of the blocks that were mapped around them.
@@ -258,17 +276,17 @@ impl Marker {
         let block = window.trigger.map(|page| view.block_of(page)).unwrap_or_default();
         self.arm(view, block, counters)?;
         let limit = self.end_edges(view, window.range);
-        self.watch(Edge { at: window.range.end, limit });
+        self.watch(Edge::new(window.range.end, limit));
         Ok(())
     }
 
-    /// Puts an edge behind `window`, past what its last folio mapped beyond it.
-    fn move_edge(&mut self, view: &View, window: PageRange) -> io::Result<()> {
+    /// Puts an edge behind `window`, past what its last folio mapped beyond it, and says where.
+    fn move_edge(&mut self, view: &View, window: PageRange) -> io::Result<PageIndex> {
         let limit = self.end_edges(view, window);
         let at = view.frontier_after(window.end, limit)?;
         self.known.assign(PageRange::new(window.end, at), Known::Yes);
-        self.watch(Edge { at, limit });
-        Ok(())
+        self.watch(Edge::new(at, limit));
+        Ok(at)
     }
 
     /// Ends the edges before `window` where it begins, and says how far one behind it reaches.
@@ -289,7 +307,7 @@ impl Marker {
             // What one fault maps may have holes: only beyond its block is anything news.
             let at = view.block_of(range.end.minus(PageCount(1))).end;
             let limit = self.known.next_known(at, view.pages().end);
-            self.watch(Edge { at, limit });
+            self.watch(Edge::new(at, limit));
         }
     }
 
@@ -313,9 +331,9 @@ impl Observer for Marker {
         counters: &Counters,
     ) -> io::Result<()> {
         self.look_at_markers(view, touches, counters)?;
-        self.look_at_edges(view, touches, counters)?;
+        let passed = self.look_at_edges(view, touches, counters)?;
         if let Some(faults) = self.faults_since() {
-            self.weigh_folios(view, &touches.found, faults);
+            self.weigh_folios(view, passed, faults);
             self.sweep.earn(faults.major);
         }
         self.sharpen(view, &mut touches.found);
@@ -354,7 +372,11 @@ impl Observer for Marker {
     ) -> io::Result<()> {
         self.map_around(view, window, fetch, counters)?;
         Counters::add(&counters.windows, 1);
-        self.move_edge(view, window.range)
+        let mapped_to = self.move_edge(view, window.range)?;
+        // Steps in there are present because of us.
+        let start = view.block_of(window.range.start).start;
+        self.trails.account(PageRange::new(start, mapped_to));
+        Ok(())
     }
 
     fn account(&mut self, range: PageRange) {

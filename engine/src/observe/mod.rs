@@ -39,19 +39,8 @@ impl Touches {
 
     /// Has the ranges ascend, those that adjoin made one: what order they came in nobody knows.
     pub(crate) fn tidy(&mut self) {
-        self.found.sort_unstable_by_key(|range| range.start);
-        let mut kept: usize = 0;
-        for index in 0..self.found.len() {
-            let range = self.found[index];
-            match kept.checked_sub(1).map(|last| &mut self.found[last]) {
-                Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
-                _ => {
-                    self.found[kept] = range;
-                    kept += 1;
-                }
-            }
-        }
-        self.found.truncate(kept);
+        merge(&mut self.found);
+        merge(&mut self.read_on);
     }
 
     pub(crate) fn clear(&mut self) {
@@ -60,6 +49,17 @@ impl Touches {
         found.clear();
         read_on.clear();
     }
+}
+
+fn merge(ranges: &mut Vec<PageRange>) {
+    ranges.sort_unstable_by_key(|range| range.start);
+    ranges.dedup_by(|next, last| {
+        let adjoins = next.start <= last.end;
+        if adjoins {
+            last.end = last.end.max(next.end);
+        }
+        adjoins
+    });
 }
 
 /// A way to see where readers are. One for each followed mapping; used by one worker at a time.

@@ -36,9 +36,11 @@ pub(crate) struct Sweep {
     cursor: PageIndex,
     chunk: PageCount,
     not_before: Nanos,
-    /// What the last one took, and how much was earned since.
+    /// What the last one took, how much was earned since, and whether it found anything: nobody is known to
+    /// wait for this mapping otherwise.
     took: u64,
     earned: u64,
+    is_of_use: bool,
 }
 
 impl Sweep {
@@ -48,7 +50,7 @@ impl Sweep {
     }
 
     fn is_due(&self, now: Nanos) -> bool {
-        now >= self.not_before || (self.earned > 0 && self.earned >= self.took)
+        now >= self.not_before || (self.is_of_use && self.earned > 0 && self.earned >= self.took)
     }
 
     /// Adds to `found` every run of pages that are present and not `known`, and makes them known.
@@ -65,6 +67,7 @@ impl Sweep {
             return Ok(());
         }
         let begun = Instant::now();
+        let found_before = found.len();
         let elapsed = |since: Instant| since.elapsed().as_nanos() as u64;
         let mut swept = PageCount(0);
         while elapsed(begun) < RUN_NANOS_MAX && swept < view.pages().count() {
@@ -78,6 +81,7 @@ impl Sweep {
         let rest = (took * factor).max(REST_NANOS_MIN);
         self.not_before = Nanos(now.0 + rest);
         (self.took, self.earned) = (took, 0);
+        self.is_of_use = found.len() > found_before;
         Ok(())
     }
 

@@ -10,8 +10,10 @@ use crate::page::{PageCount, PageRange};
 use crate::policy::{Step, StreamId};
 use crate::stats::Counters;
 
-/// Streams watched at once; the oldest is forgotten first.
+/// Streams watched at once; the one that was looked at in vain most often is forgotten first.
 const TRAILS_MAX: usize = 128;
+/// Looks in vain after which a stream is not awaited any more: a second or so. A sweep finds it again.
+const VAIN_LOOKS_MAX: u32 = 2000;
 /// Steps watched of one stream: more than any policy plans.
 const STEPS_MAX: usize = 256;
 
@@ -23,24 +25,35 @@ struct Awaited {
     is_open_ended: bool,
 }
 
+/// Which steps of a trail were taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Taken {
+    None,
+    /// So many, from the first one on.
+    First(usize),
+    /// The last one, and not the first.
+    Last,
+}
+
 #[derive(Debug)]
 struct Trail {
     stream: StreamId,
     steps: VecDeque<Awaited>,
     /// The last step that was passed, until it is known whether the reader read on behind it.
     passed: Option<Awaited>,
+    vain_looks: u32,
 }
 
 /// All that is awaited.
 #[derive(Debug, Default)]
 pub(crate) struct Trails {
-    /// In the order in which they began.
     trails: Vec<Trail>,
 }
 
 impl Trails {
     /// Awaits `step`, unless it is present already: then nothing is to be learnt from it.
     pub(crate) fn watch(&mut self, view: &View, step: Step, counters: &Counters) -> io::Result<()> {
+        let Some(stream) = step.stream else { return Ok(()) };
         Counters::add(&counters.polls, 1);
         if view.any_present(step.range)? {
             return Ok(());
@@ -48,13 +61,9 @@ impl Trails {
         let behind = PageRange::at(step.range.end, PageCount(1)).intersect(view.pages());
         let is_open_ended = !behind.is_empty() && !view.any_present(behind)?;
         let awaited = Awaited { range: step.range, is_open_ended };
-        let trail = self.trail_of(step.stream);
-        // Planned again because more of it is read.
-        let again = trail.steps.iter().position(|other| other.range.start == step.range.start);
-        match again {
-            Some(place) => trail.steps[place] = awaited,
-            None if trail.steps.len() < STEPS_MAX => trail.steps.push_back(awaited),
-            None => {}
+        let trail = self.trail_of(stream);
+        if trail.steps.len() < STEPS_MAX {
+            trail.steps.push_back(awaited);
         }
         Ok(())
     }
@@ -63,9 +72,11 @@ impl Trails {
         let place = self.trails.iter().position(|trail| trail.stream == stream);
         let place = place.unwrap_or_else(|| {
             if self.trails.len() == TRAILS_MAX {
-                self.trails.remove(0);
+                let quietest = (0..TRAILS_MAX).max_by_key(|&at| self.trails[at].vain_looks);
+                self.trails.swap_remove(quietest.unwrap_or(0));
             }
-            self.trails.push(Trail { stream, steps: VecDeque::new(), passed: None });
+            let (steps, passed, vain_looks) = (VecDeque::new(), None, 0);
+            self.trails.push(Trail { stream, steps, passed, vain_looks });
             self.trails.len() - 1
         });
         &mut self.trails[place]
@@ -79,13 +90,10 @@ impl Trails {
         touches: &mut Touches,
         counters: &Counters,
     ) -> io::Result<()> {
-        let before = touches.found.len();
         for trail in &mut self.trails {
             trail.look(view, pinpoint, touches, counters)?;
         }
-        if touches.found.len() > before {
-            self.trails.retain(|trail| !trail.steps.is_empty() || trail.passed.is_some());
-        }
+        self.trails.retain(|trail| trail.vain_looks < VAIN_LOOKS_MAX);
         Ok(())
     }
 
@@ -105,10 +113,21 @@ impl Trail {
         touches: &mut Touches,
         counters: &Counters,
     ) -> io::Result<()> {
-        let taken = self.taken(view, counters)?;
-        if taken == 0 {
-            return Ok(());
-        }
+        let taken = match self.taken(view, counters)? {
+            Taken::None => {
+                self.vain_looks += 1;
+                return Ok(());
+            }
+            Taken::First(count) => count,
+            Taken::Last => {
+                // What lies between was left out, as far as anybody knows.
+                let last = self.steps.pop_back();
+                self.steps.clear();
+                self.steps.extend(last);
+                1
+            }
+        };
+        self.vain_looks = 0;
         // The reader may be in the midst of the last one: those before it are over.
         let over = self.passed.into_iter().chain(self.steps.iter().take(taken - 1).copied());
         if let Some(grown) = read_behind(view, pinpoint, over.last(), counters)? {
@@ -121,18 +140,18 @@ impl Trail {
 
     /// How many steps were taken. The first tells whether any was; the last is for a reader that left
     /// some out. In between by doubling and halving: a reader takes them in order.
-    fn taken(&self, view: &View, counters: &Counters) -> io::Result<usize> {
+    fn taken(&self, view: &View, counters: &Counters) -> io::Result<Taken> {
         let len = self.steps.len();
         let is_taken = |index: usize| {
             Counters::add(&counters.polls, 1);
             view.any_present(self.steps[index].range)
         };
         if len == 0 {
-            return Ok(0);
+            return Ok(Taken::None);
         }
         if !is_taken(0)? {
             let is_far = len > 1 && is_taken(len - 1)?;
-            return Ok(if is_far { len } else { 0 });
+            return Ok(if is_far { Taken::Last } else { Taken::None });
         }
         let (mut taken, mut step) = (1, 1);
         while taken < len {
@@ -147,12 +166,12 @@ impl Trail {
                         high = middle;
                     }
                 }
-                return Ok(low);
+                return Ok(Taken::First(low));
             }
             taken = probe + 1;
             step *= 2;
         }
-        Ok(len)
+        Ok(Taken::First(len))
     }
 }
 

@@ -3,8 +3,11 @@ use super::claim::Claim;
 use super::ramp::{Ramp, is_scattered};
 use super::stride::StridePart;
 use super::tempo::Latency;
-use super::{Event, Geometry, Plan, Policy};
+use super::{Event, Geometry, Plan, Policy, Source};
 use crate::page::{Nanos, PageCount, PageIndex, PageRange};
+
+/// So many of the touches of a look are held against strides where nobody runs.
+const SCATTERED_MAX: usize = 128;
 
 /// Picks for each stream what suits it: runs as [`Streams`](super::Streams) reads them, strides as
 /// [`Stride`](super::Stride) does, and what is neither is left alone.
@@ -29,6 +32,13 @@ impl Adaptive {
         forward.follow_pace(latency.lead());
         let (strides, backward) = (StridePart::new(geometry), Backward::new(geometry));
         Adaptive { geometry, strides, forward, backward, latency }
+    }
+
+    fn marked(&mut self, range: PageRange, at: Nanos, plan: &mut Plan) {
+        match self.forward.claim(range, at) {
+            Claim::No => self.touched(range, at, plan),
+            claim => self.plan_forward(claim, plan),
+        }
     }
 
     fn touched(&mut self, range: PageRange, at: Nanos, plan: &mut Plan) {
@@ -100,12 +110,22 @@ impl Policy for Adaptive {
 
     fn on(&mut self, event: &Event<'_>, plan: &mut Plan) {
         match *event {
-            Event::Touch { page, at, .. } => self.touched(self.geometry.around(page), at, plan),
+            // A marker was left out of a run's window.
+            Event::Touch { page, at, source: Source::Marker } => {
+                self.marked(self.geometry.around(page), at, plan);
+            }
+            Event::Touch { page, at, .. } => {
+                self.touched(self.geometry.around(page), at, plan);
+                self.strides.end_look();
+            }
             Event::Touched { pages, at } if is_scattered(pages) => {
-                pages.iter().for_each(|&range| self.scattered(range, at, plan));
+                let some = pages.iter().take(SCATTERED_MAX);
+                some.for_each(|&range| self.scattered(range, at, plan));
+                self.strides.end_look();
             }
             Event::Touched { pages, at } => {
                 pages.iter().for_each(|&range| self.touched(range, at, plan));
+                self.strides.end_look();
             }
             _ => {
                 if let Event::Arrived { took, .. } = *event {

@@ -3,7 +3,7 @@
 use super::claim::Claim;
 use super::rest::Rest;
 use super::tempo::{Latency, Tempo};
-use super::{Event, Geometry, Outcome, Plan, StreamId};
+use super::{Event, Fetch, Geometry, Outcome, Plan, StreamId};
 use crate::detect::{RUNS_MAX, Runs, Seen};
 use crate::page::{Nanos, PageCount, PageIndex, PageRange};
 
@@ -35,7 +35,7 @@ pub(super) struct Backward {
 }
 
 impl Backward {
-    /// Ids of its streams are even where `Stride`'s are not: both may be parts of one policy.
+    /// Ids of its streams are even, where those of strides are odd: both may be parts of one policy.
     pub(super) fn new(geometry: Geometry) -> Backward {
         Backward {
             geometry,
@@ -53,7 +53,9 @@ impl Backward {
         match *event {
             Event::Arrived { took, .. } => self.latency.measured(took),
             Event::Pressure => self.budget = PageCount(self.budget.0 / 2),
-            Event::Fetched { range, outcome, .. } => self.fetched(range, outcome),
+            Event::Fetched { what: Fetch::Step, range, outcome, .. } => {
+                self.fetched(range, outcome)
+            }
             _ => {}
         }
     }
@@ -102,7 +104,9 @@ impl Backward {
         let range = PageRange::new(start.min(whole.end), whole.end);
         let mut steps: Vec<_> = range.pieces(self.step).collect();
         steps.reverse();
-        steps.iter().for_each(|&step| plan.step(StreamId(ahead.id), step));
+        // While all seems to be in memory, one step, as far out as it would be read.
+        let near = if ahead.rest.is_trying() { steps.len().saturating_sub(1) } else { 0 };
+        steps[near..].iter().for_each(|&step| plan.step(StreamId(ahead.id), step));
         if let Some(last) = steps.last() {
             let reach = self.mirror(*last).end;
             self.ahead[slot].planned = reach;
@@ -117,12 +121,14 @@ impl Backward {
         let share = PageCount(self.budget.0 / 2 / (1 + self.runs.live_others(slot)));
         let others = self.runs.ahead_of_others(slot).0 + elsewhere.0;
         let share = share.min(PageCount(self.budget.0.saturating_sub(others)));
-        let wanted = ahead.tempo.units_in(self.latency.lead()).map_or(u64::MAX, |pages| pages * 2);
+        let wanted = ahead
+            .tempo
+            .units_in(self.latency.lead())
+            .map_or(u64::MAX, |pages| pages.saturating_mul(2));
         let (least, most) =
             (self.geometry.pages_of(AHEAD_BYTES_MIN), self.geometry.pages_of(AHEAD_BYTES_MAX));
         let wanted = PageCount(wanted).clamp(least, most);
-        let tried = if ahead.rest.is_trying() { self.step } else { wanted };
-        tried.min(twice).min(share)
+        wanted.min(twice).min(share)
     }
 
     fn fetched(&mut self, range: PageRange, outcome: Outcome) {

@@ -87,6 +87,8 @@ pub enum Fetch {
     Read,
     /// Pages were put into the page table: [`Plan::window`].
     Window,
+    /// A step was read: [`Plan::step`].
+    Step,
 }
 
 /// How a fetch ended.

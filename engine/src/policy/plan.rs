@@ -19,8 +19,9 @@ pub struct StreamId(pub u64);
 /// is seen in the page table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// Whose step it is. The steps of a stream are planned in the order in which it takes them.
-    pub stream: StreamId,
+    /// Whose step it is, if its touch is to be reported. The steps of a stream are planned in the order
+    /// in which it takes them.
+    pub stream: Option<StreamId>,
     /// The pages.
     pub range: PageRange,
 }
@@ -64,7 +65,14 @@ impl Plan {
     /// Read exactly these pages, and say when the stream has touched them. Empty ranges are dropped.
     pub fn step(&mut self, stream: StreamId, range: PageRange) {
         if !range.is_empty() {
-            self.steps.push(Step { stream, range });
+            self.steps.push(Step { stream: Some(stream), range });
+        }
+    }
+
+    /// Read exactly these pages too, beside a step whose touch is reported. Empty ranges are dropped.
+    pub fn step_more(&mut self, range: PageRange) {
+        if !range.is_empty() {
+            self.steps.push(Step { stream: None, range });
         }
     }
 

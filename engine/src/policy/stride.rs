@@ -1,7 +1,7 @@
 use super::claim::Claim;
 use super::rest::Rest;
 use super::tempo::{Latency, Tempo};
-use super::{Event, Geometry, Outcome, Plan, Policy, StreamId};
+use super::{Event, Fetch, Geometry, Outcome, Plan, Policy, StreamId};
 use crate::detect::{STRIDES_MAX, Stepped, Strides};
 use crate::page::{Nanos, PageCount, PageIndex, PageRange};
 
@@ -13,8 +13,9 @@ const STEPS_AHEAD_MIN: u64 = 4;
 /// Strides: steps of constant distance, forwards or backwards, a page or a block read at each, up to
 /// 64 of them at once, whatever else is read in between. Each step is read alone.
 ///
-/// A stride is believed after four touches. It is read ahead of by twice the steps that it has taken,
-/// up to 64, or as many as its reader takes while the device answers twice; all strides together have
+/// A stride is believed after four touches (more where the file is so small that chance would make some,
+/// two where a proven one goes on elsewhere). It is read ahead of by twice the steps that it has taken,
+/// up to 128, or as many as its reader takes while the device answers twice; all strides together have
 /// half the budget. Steps that are in memory already make it pause, longer each time.
 #[derive(Clone, Debug)]
 pub struct Stride {
@@ -49,8 +50,9 @@ impl Policy for Stride {
         match *event {
             Event::Touch { page, at, .. } => touched(geometry.around(page), at),
             Event::Touched { pages, at } => pages.iter().for_each(|&range| touched(range, at)),
-            _ => {}
+            _ => return,
         }
+        self.part.end_look();
     }
 }
 
@@ -75,7 +77,7 @@ impl StridePart {
     pub(super) fn new(geometry: Geometry) -> StridePart {
         StridePart {
             geometry,
-            strides: Strides::new(),
+            strides: Strides::new(geometry.pages, geometry.fault_around),
             courses: [Course::default(); STRIDES_MAX],
             latency: Latency::new(),
             budget: geometry.budget,
@@ -87,7 +89,9 @@ impl StridePart {
         match *event {
             Event::Arrived { took, .. } => self.latency.measured(took),
             Event::Pressure => self.budget = PageCount(self.budget.0 / 2),
-            Event::Fetched { range, outcome, .. } => self.fetched(range, outcome),
+            Event::Fetched { what: Fetch::Step, range, outcome, .. } => {
+                self.fetched(range, outcome)
+            }
             _ => {}
         }
     }
@@ -123,13 +127,18 @@ impl StridePart {
         Some(slot)
     }
 
+    /// All of a look has been told.
+    pub(super) fn end_look(&mut self) {
+        self.strides.end_look();
+    }
+
     /// The steps that are planned were `from` pages long, and more of them is read.
     fn read_more(&mut self, slot: usize, from: PageCount, plan: &mut Plan) {
         let stride = self.strides.stride(slot);
         for ahead in 1..=stride.planned {
             if let Some(at) = stride.position(i64::from(ahead)) {
                 let more = PageRange::new(at.plus(from), at.plus(stride.extent));
-                plan.read(more.intersect(self.whole()));
+                plan.step_more(more.intersect(self.whole()));
             }
         }
     }
@@ -144,6 +153,10 @@ impl StridePart {
         let stride = *self.strides.stride(slot);
         let target = self.steps_ahead(slot, elsewhere);
         let mut planned = stride.planned;
+        if self.courses[slot].rest.is_trying() {
+            // One step, as far out as it would be read: what is near may be the kernel's own doing.
+            planned = planned.max(target.saturating_sub(1));
+        }
         while planned < target {
             let step = stride.step(planned + 1).map(|step| step.intersect(self.whole()));
             let Some(step) = step.filter(|step| !step.is_empty()) else { break };
@@ -162,15 +175,14 @@ impl StridePart {
         let stride = self.strides.stride(slot);
         let course = &self.courses[slot];
         // Where steps are not whole pages apart, the further ahead the less is known.
-        let steps = u64::from(stride.steps);
+        let steps = u64::try_from(stride.score).unwrap_or(0);
         let trusted = if stride.is_exact { steps * 2 } else { (steps / 2).max(1) };
         let wanted = course.tempo.units_in(self.latency.lead()).unwrap_or(STEPS_AHEAD_MAX);
         let others = self.strides.ahead_of_others(slot).0 + elsewhere.0;
         let share = self.budget.0 / 2 / self.strides.live().max(1);
         let room = share.min(self.budget.0.saturating_sub(others));
         let room = room / stride.step_len().0.max(1);
-        let most = if course.rest.is_trying() { 1 } else { STEPS_AHEAD_MAX };
-        let steps = wanted.clamp(STEPS_AHEAD_MIN, STEPS_AHEAD_MAX).min(trusted).min(most).min(room);
+        let steps = wanted.clamp(STEPS_AHEAD_MIN, STEPS_AHEAD_MAX).min(trusted).min(room);
         steps as u32
     }
 

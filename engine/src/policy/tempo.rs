@@ -34,23 +34,27 @@ impl Latency {
 /// A reader's pace: the time it takes for a unit of its way.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tempo {
+    /// The last two times it was seen, and how far it came from the first to the second.
+    before: Nanos,
     seen_at: Nanos,
+    units: u64,
     /// Nanoseconds for 1,024 units; 0 before it was measured.
     per_1024: u64,
 }
 
 impl Tempo {
-    /// It was seen at `at`, and has gone `units` since the last time.
+    /// It was seen at `at`, and has gone `units` since the last time; by parts, if one look finds several.
     pub(crate) fn went(&mut self, units: u64, at: Nanos) {
-        let took = at.since(self.seen_at).0;
-        let is_first = self.seen_at == Nanos(0);
-        self.seen_at = at;
-        if is_first || units == 0 {
+        if at == self.seen_at {
+            self.units += units;
             return;
         }
-        let now = took.saturating_mul(1024) / units;
-        self.per_1024 =
-            if self.per_1024 == 0 { now.max(1) } else { mix(self.per_1024, now).max(1) };
+        if self.units > 0 && self.before > Nanos(0) {
+            let took = self.seen_at.since(self.before).0;
+            let now = (took.saturating_mul(1024) / self.units).max(1);
+            self.per_1024 = if self.per_1024 == 0 { now } else { mix(self.per_1024, now).max(1) };
+        }
+        (self.before, self.seen_at, self.units) = (self.seen_at, at, units);
     }
 
     /// How many units it goes in `time`; none while nobody knows.

@@ -26,10 +26,11 @@ const CALM_SAMPLES_MAX: usize = 32;
 /// While a window waits for the disk, the disk is looked at this often, and no longer than this.
 const DISK_LOOK_NANOS: u64 = 150_000;
 const DISK_WAIT_NANOS_MAX: u64 = 20_000_000;
-/// A read that is not seen to end by then says nothing: it was evicted, or the device is stuck.
+/// A read that is seen to end later than this says nothing.
 const ARRIVAL_NANOS_MAX: u64 = 1_000_000_000;
-/// Steps read by one call.
+/// Steps read by one call, and how many bytes of them: what a drop may have to wait for.
 const STEPS_AT_ONCE: usize = 16;
+const STEPS_BYTES_MAX: u64 = 2 << 20;
 
 /// The state of one mapping, used by one worker at a time.
 #[derive(Debug, Default)]
@@ -265,12 +266,14 @@ impl Kit {
         let Some(Arriving { range, begun }) = self.arriving else { return };
         let took = now.since(begun);
         match self.fetch.residency(self.view.span_of(range)) {
+            // Nobody looked for so long, or it was evicted, or the device is stuck.
+            _ if took.0 >= ARRIVAL_NANOS_MAX => self.arriving = None,
             Residency::Resident => {
                 self.policy.on(&Event::Arrived { range, took }, &mut self.plan);
                 self.arriving = None;
             }
-            Residency::Absent if took.0 < ARRIVAL_NANOS_MAX => {}
-            Residency::Absent | Residency::Unknown => self.arriving = None,
+            Residency::Absent => {}
+            Residency::Unknown => self.arriving = None,
         }
     }
 
@@ -385,27 +388,34 @@ impl Kit {
     /// other in the file as one range, and watches them.
     fn take_steps(&mut self, first: Step, counters: &Counters, before_fetch: BeforeFetch<'_>) {
         let begun = clock::now();
+        let most = self.view.page_size.pages_for(ByteLen(STEPS_BYTES_MAX));
+        let mut left = PageCount(most.0.saturating_sub(first.range.count().0));
         let mut steps = vec![first];
         while let Some(&Work::Step(step)) = self.pending.front()
             && steps.len() < STEPS_AT_ONCE
+            && step.range.count() <= left
         {
+            left = PageCount(left.0 - step.range.count().0);
             steps.push(step);
             self.pending.pop_front();
         }
-        let mut outcomes = vec![Outcome::Done; steps.len()];
+        // None for one that its reader came to first: that says nothing.
+        let mut outcomes = vec![Some(Outcome::Done); steps.len()];
         let mut absent: Vec<PageRange> = Vec::new();
         for (step, outcome) in steps.iter().zip(&mut outcomes) {
             if self.fetch.residency(self.view.span_of(step.range)) == Residency::Resident {
-                match self.view.any_present(step.range) {
-                    // Its reader was there first.
-                    Ok(true) => Counters::add(&counters.late, 1),
-                    Ok(false) => *outcome = Outcome::Resident,
-                    Err(_) => *outcome = Outcome::Refused,
-                }
+                *outcome = match self.view.any_present(step.range) {
+                    Ok(true) => {
+                        Counters::add(&counters.late, 1);
+                        None
+                    }
+                    Ok(false) => Some(Outcome::Resident),
+                    Err(_) => Some(Outcome::Refused),
+                };
                 continue;
             }
             if self.observer.watch_step(&self.view, *step, counters).is_err() {
-                *outcome = Outcome::Refused;
+                *outcome = Some(Outcome::Refused);
             }
             match absent.last_mut() {
                 Some(last) if last.end == step.range.start => last.end = step.range.end,
@@ -420,7 +430,7 @@ impl Kit {
             if let Err(error) = self.fetch.start(&spans) {
                 Counters::add(&counters.refused, 1);
                 tracing::debug!(%error, "mmap-ahead: steps were refused");
-                outcomes.fill(Outcome::Refused);
+                outcomes.fill(Some(Outcome::Refused));
             }
             let pages = absent.iter().map(|range| range.count().0).sum();
             Counters::add(&counters.pages_read_ahead, pages);
@@ -429,8 +439,10 @@ impl Kit {
         let took = clock::now().since(begun);
         self.plan.clear();
         for (step, outcome) in steps.iter().zip(outcomes) {
-            let (what, range) = (policy::Fetch::Read, step.range);
-            self.policy.on(&Event::Fetched { what, range, took, outcome }, &mut self.plan);
+            let (what, range) = (policy::Fetch::Step, step.range);
+            if let Some(outcome) = outcome {
+                self.policy.on(&Event::Fetched { what, range, took, outcome }, &mut self.plan);
+            }
         }
         self.queue_plan();
     }
@@ -445,6 +457,7 @@ impl Kit {
         if !observer.leaves_window(view, window, &mut **fetch, counters)? {
             before_fetch();
             observer.map_window(view, window, &mut **fetch, counters)?;
+            sys::tell_own_faults();
         }
         Ok(Outcome::Done)
     }
@@ -470,6 +483,7 @@ impl Kit {
         };
         let rests = !ahead.is_empty()
             && is_cached(ahead)
+            && self.plan.steps().iter().all(|step| is_cached(step.range))
             && runs_of(self.plan.reads()).into_iter().all(is_cached);
         if !rests {
             self.pace.wake();

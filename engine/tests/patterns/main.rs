@@ -59,7 +59,7 @@ impl Driver {
         self.steps.extend(plan.steps().iter().map(|step| step.range));
         self.windows.extend(plan.windows().iter().map(|window| window.range));
         let reads = plan.reads().iter().map(|&range| (Fetch::Read, range));
-        let steps = plan.steps().iter().map(|step| (Fetch::Read, step.range));
+        let steps = plan.steps().iter().map(|step| (Fetch::Step, step.range));
         let windows = plan.windows().iter().map(|window| (Fetch::Window, window.range));
         let fetches: Vec<_> = reads.chain(steps).chain(windows).collect();
         for (what, range) in fetches {

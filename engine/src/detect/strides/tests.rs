@@ -1,5 +1,9 @@
 use super::*;
 
+fn strides() -> Strides {
+    Strides::new(PageCount(1 << 26), PageCount(16))
+}
+
 fn at(page: u64) -> PageRange {
     PageRange::at(PageIndex(page), PageCount(1))
 }
@@ -24,7 +28,7 @@ fn live(strides: &Strides) -> impl Iterator<Item = &Stride> {
 #[test]
 fn four_touches_make_a_stride_of_either_sign() {
     for distance in [17, 32, 256, 5000, -17, -32, -4096] {
-        let mut strides = Strides::new();
+        let mut strides = strides();
         let page = |step: i64| (100_000 + step * distance) as u64;
         assert_eq!(learn(&mut strides, (0..3).map(page)), None, "{distance}");
         let slot = learn(&mut strides, [page(3)]).unwrap();
@@ -40,7 +44,7 @@ fn four_touches_make_a_stride_of_either_sign() {
 
 #[test]
 fn touches_that_adjoin_are_a_run_and_no_stride() {
-    let mut strides = Strides::new();
+    let mut strides = strides();
     let block = |step: u64| PageRange::at(PageIndex(step * 16), PageCount(16));
     assert_eq!(strides.learn(block(0), |_| PageCount(0)), None);
     assert_eq!(strides.learn(block(1), |_| PageCount(0)), None);
@@ -49,7 +53,7 @@ fn touches_that_adjoin_are_a_run_and_no_stride() {
 
 #[test]
 fn steps_that_are_not_whole_pages_apart_are_followed_with_a_page_to_spare() {
-    let mut strides = Strides::new();
+    let mut strides = strides();
     // A record of 100,000 bytes: 24.41 pages.
     let page = |step: u64| step * 100_000 / 4096;
     let slot = learn(&mut strides, (0..40).map(page)).unwrap();
@@ -64,7 +68,7 @@ fn steps_that_are_not_whole_pages_apart_are_followed_with_a_page_to_spare() {
 
 #[test]
 fn a_block_that_is_read_at_each_step_is_learnt_by_doubling() {
-    let mut strides = Strides::new();
+    let mut strides = strides();
     let slot = learn(&mut strides, (0..4).map(|step| step * 256)).unwrap();
     let mut extents = vec![];
     for step in 4..9 {
@@ -85,7 +89,7 @@ fn a_block_that_is_read_at_each_step_is_learnt_by_doubling() {
 #[test]
 fn what_was_read_behind_an_earlier_step_counts_too() {
     for distance in [256_i64, -256] {
-        let mut strides = Strides::new();
+        let mut strides = strides();
         let page = |step: i64| (1_000_000 + step * distance) as u64;
         let slot = learn(&mut strides, (0..6).map(page)).unwrap();
         let grew = Stepped::Grew { slot, from: PageCount(1) };
@@ -96,7 +100,7 @@ fn what_was_read_behind_an_earlier_step_counts_too() {
 
 #[test]
 fn strays_between_the_touches_do_not_hide_a_stride() {
-    let mut strides = Strides::new();
+    let mut strides = strides();
     let stray = |step: u64| 7_000_000 + step * step * 977;
     let touches = (0..60).map(|step| if step % 10 == 0 { stray(step) } else { step * 40 });
     assert!(learn(&mut strides, touches).is_some());
@@ -106,7 +110,7 @@ fn strays_between_the_touches_do_not_hide_a_stride() {
 
 #[test]
 fn sixty_four_strides_interleaved_are_all_found_and_kept_apart() {
-    let mut strides = Strides::new();
+    let mut strides = strides();
     for step in 0..20 {
         for stream in 0..64 {
             let distance = 20 + stream;
@@ -120,7 +124,7 @@ fn sixty_four_strides_interleaved_are_all_found_and_kept_apart() {
 
 #[test]
 fn a_proven_stride_is_taken_up_elsewhere_after_two_touches() {
-    let mut strides = Strides::new();
+    let mut strides = strides();
     learn(&mut strides, (0..40).map(|step| step * 100));
     assert_eq!(learn(&mut strides, [900_000]), None);
     let slot = learn(&mut strides, [900_100]).unwrap();
@@ -129,7 +133,7 @@ fn a_proven_stride_is_taken_up_elsewhere_after_two_touches() {
 
 #[test]
 fn two_strides_that_cross_stay_two() {
-    let mut strides = Strides::new();
+    let mut strides = strides();
     let (up, down) = (|step: u64| step * 100, |step: u64| 20_050 - step * 100);
     for step in 0..200 {
         learn(&mut strides, [up(step), down(step)]);
@@ -138,18 +142,61 @@ fn two_strides_that_cross_stay_two() {
     assert_eq!(live, [(100, 199), (-100, 199)]);
 }
 
-#[test]
-fn random_touches_are_no_strides() {
-    let mut strides = Strides::new();
+fn strides_in_random_touches(pages: u64, block: u64) -> u32 {
+    let mut strides = Strides::new(PageCount(pages), PageCount(16));
     let mut random = 88_172_645_463_325_252_u64;
     let mut found = 0;
-    for _ in 0..100_000 {
+    for _ in 0..10_000 {
         random ^= random << 13;
         random ^= random >> 7;
         random ^= random << 17;
-        let page = random % (1 << 20);
-        let is_new = strides.claim(at(page)).is_none();
-        found += u32::from(is_new && strides.learn(at(page), |_| PageCount(0)).is_some());
+        let touched = PageRange::at(PageIndex(random % pages / block * block), PageCount(block));
+        let is_new = strides.claim(touched).is_none();
+        found += u32::from(is_new && strides.learn(touched, |_| PageCount(0)).is_some());
+        strides.end_look();
     }
-    assert!(found < 100, "{found} strides in 100,000 random touches");
+    found
+}
+
+#[test]
+fn random_touches_are_no_strides_whatever_the_file_and_however_little_is_known() {
+    for shift in [14, 16, 18, 20, 24] {
+        for block in [1, 16] {
+            let found = strides_in_random_touches(1 << shift, block);
+            assert!(found < 40, "{found} in 10,000 over {} MiB by {block}", 1 << (shift - 8));
+        }
+    }
+}
+
+#[test]
+fn a_set_that_was_found_at_once_may_have_come_in_either_order() {
+    let mut strides = strides();
+    // Backwards, five to a look, told in the order of the page table.
+    for look in (0..40).rev() {
+        learn(&mut strides, (0..5).map(|step| 1_000 + (look * 5 + step) * 32));
+        strides.end_look();
+    }
+    let all: Vec<_> = live(&strides).map(|s| (s.distance(), s.last)).collect();
+    assert_eq!(all, [(-32, PageIndex(1_000))]);
+}
+
+#[test]
+fn a_stride_that_nobody_takes_any_more_owns_nothing() {
+    let mut strides = strides();
+    learn(&mut strides, (0..100).map(|step| step * 32));
+    for other in 0..2 * LIVE_TOUCHES {
+        strides.learn(at(10_000_000 + other * other * 7), |_| PageCount(0));
+    }
+    assert_eq!(strides.claim(at(100 * 32)), None);
+    assert_eq!((strides.ahead(), strides.live()), (PageCount(0), 0));
+}
+
+#[test]
+fn a_stride_that_leaves_out_most_of_its_steps_is_none() {
+    let mut strides = strides();
+    let slot = learn(&mut strides, (0..4).map(|step| step * 32)).unwrap();
+    strides.planned(slot, 8);
+    learn(&mut strides, [12 * 32]);
+    strides.end_look();
+    assert_eq!(live(&strides).count(), 0);
 }
