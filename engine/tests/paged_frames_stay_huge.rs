@@ -134,7 +134,9 @@ fn after_half_an_hour_of_random_ranges() {
             }
             seen = now;
             let max = &mut resident_max[usize::from(begun.elapsed() > time / 10)];
-            *max = resident_bytes().max(*max);
+            // A frame that is being moved is counted twice: the least of a few looks.
+            let resident = (0..3).map(|_| resident_bytes()).min().unwrap_or(0);
+            *max = resident.max(*max);
         }
         is_over.store(true, Ordering::Relaxed);
     });

@@ -17,8 +17,8 @@ const DISTANCE_PAGES_MAX: u64 = 16 << 10;
 /// A stride with this score is believed after two touches when it goes on elsewhere.
 const SCORE_PROVEN: i64 = 16;
 /// Touches that make a stride, at least and at most: as many as chance hardly ever makes.
-const TOUCHES_MIN: usize = 4;
-const TOUCHES_MAX: usize = 8;
+const TOUCHES_MIN: u32 = 4;
+const TOUCHES_MAX: u32 = 8;
 /// Strides that random touches may seem to make, for each touch.
 const CHANCE_MAX: f64 = 0.001;
 /// Steps that are not whole pages apart are looked for from this distance on.
@@ -56,8 +56,8 @@ pub(crate) struct Strides {
     clock: u64,
     looks: u64,
     /// How many touches make a stride where pages are known exactly, and where only blocks are.
-    touches_exact: usize,
-    touches_blocks: usize,
+    touches_exact: Option<u32>,
+    touches_blocks: Option<u32>,
 }
 
 /// The live strides and what is planned ahead of them: kept up with each change, and counted anew now
@@ -212,15 +212,15 @@ impl Strides {
         extent: PageCount,
     ) -> Option<Progression> {
         let slack = PageCount(u64::from(distance.unsigned_abs() >= INEXACT_PAGES_MIN));
-        let needed = if extent.0 > 1 { self.touches_blocks } else { self.touches_exact };
-        let (mut first, mut step, mut is_exact) = (before, distance, true);
+        let needed = if extent.0 > 1 { self.touches_blocks? } else { self.touches_exact? };
+        let (mut first, mut is_exact) = (before, true);
         for _ in 2..needed {
-            let earlier = self.recent.find_near(first, -step, slack)?;
-            step = signed(earlier, first);
-            is_exact &= step == distance;
+            // Give or take a page of the distance itself: steps that shrink lead nowhere.
+            let earlier = self.recent.find_near(first, -distance, slack)?;
+            is_exact &= signed(earlier, first) == distance;
             first = earlier;
         }
-        Some(Progression { first, steps: needed as u32 - 1, is_exact, extent })
+        Some(Progression { first, steps: needed - 1, is_exact, extent })
     }
 
     fn is_proven(&self, distance: i64) -> bool {
@@ -276,11 +276,10 @@ impl Strides {
 /// How many touches of one distance chance hardly ever makes among `units` places: each of the touches
 /// that are remembered may be the last but one, and each earlier one must be there, give or take a page. Among
 /// few places no number is enough: strides are not looked for there.
-fn touches_needed(units: u64) -> usize {
+fn touches_needed(units: u64) -> Option<u32> {
     let density = (3.0 * RECENT_MAX as f64 / units.max(1) as f64).min(0.9);
-    let chance = |touches: usize| RECENT_MAX as f64 * density.powi(touches as i32 - 2);
-    let enough = (TOUCHES_MIN..=TOUCHES_MAX).find(|&touches| chance(touches) < CHANCE_MAX);
-    enough.unwrap_or(usize::MAX)
+    let chance = |touches: u32| RECENT_MAX as f64 * density.powi(touches as i32 - 2);
+    (TOUCHES_MIN..=TOUCHES_MAX).find(|&touches| chance(touches) < CHANCE_MAX)
 }
 
 #[cfg(test)]

@@ -200,3 +200,13 @@ fn a_stride_that_leaves_out_most_of_its_steps_is_none() {
     strides.end_look();
     assert_eq!(live(&strides).count(), 0);
 }
+
+#[test]
+fn touches_that_close_in_on_each_other_are_no_stride() {
+    for pages in [800, 1 << 20] {
+        let mut strides = Strides::new(PageCount(pages), PageCount(1));
+        // Distances of 8, 7, 6 .. pages, down to none.
+        let page = |step: u64| 400 - (1..=step).map(|step| 9_u64.saturating_sub(step)).sum::<u64>();
+        assert_eq!(learn(&mut strides, (0..12).map(page)), None);
+    }
+}
