@@ -112,6 +112,7 @@ impl Follow {
         Counters::add(&shared.counters.prefetches, 1);
         let spans = tie.spans_within_budget(ranges, shared);
         let handle = Prefetch::new(PrefetchState::Pending);
+        shared.ask(&handle);
         let request = Request { spans, handle: handle.clone() };
         let is_queued = match shared.requests.push(request) {
             Ok(()) => true,

@@ -2,7 +2,7 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crossbeam_queue::ArrayQueue;
 
@@ -54,6 +54,8 @@ pub(super) struct Shared {
     pub(super) gate: Gate,
     pub(super) counters: Counters,
     pub(super) requests: ArrayQueue<Request>,
+    /// What was asked for and may not have ended: a worker stuck in one of them cannot end it.
+    asked: Mutex<Vec<Prefetch>>,
     /// Bytes of explicit prefetches that are not done yet: kept within the budget.
     pub(super) requested: AtomicU64,
     pub(super) is_paused: AtomicBool,
@@ -89,6 +91,7 @@ impl Shared {
             gate: Gate::default(),
             counters: Counters::default(),
             requests: ArrayQueue::new(REQUESTS_MAX),
+            asked: Mutex::default(),
             requested: AtomicU64::new(0),
             is_paused: AtomicBool::new(false),
             is_random: AtomicBool::new(false),
@@ -99,10 +102,23 @@ impl Shared {
         }
     }
 
+    /// Remembers `handle` until it has ended.
+    pub(super) fn ask(&self, handle: &Prefetch) {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        if asked.len() == asked.capacity() {
+            asked.retain(|asked| asked.state() == PrefetchState::Pending);
+        }
+        asked.push(handle.clone());
+    }
+
     /// Ends what was asked for and will not be done, since the mapping goes away.
     pub(super) fn cancel_requests(&self) {
         while let Some(request) = self.requests.pop() {
             request.handle.finish(PrefetchState::Cancelled);
+        }
+        let asked = std::mem::take(&mut *self.asked.lock().unwrap_or_else(PoisonError::into_inner));
+        for handle in asked {
+            handle.finish(PrefetchState::Cancelled);
         }
     }
 
