@@ -67,6 +67,7 @@ pub mod page;
 mod paged;
 pub mod policy;
 mod reader;
+mod record;
 mod residency;
 #[cfg_attr(any(elsewhere, not(target_os = "linux")), allow(dead_code))]
 mod stats;
@@ -104,6 +105,7 @@ pub use options::{BUDGET_DEFAULT, FOLLOWED_LEN_MIN, Fetcher, Mode};
 pub use paged::*;
 pub use policy::PolicyKind;
 pub use reader::{ReadPath, Reader, ReaderStats};
+pub use record::RecordedSet;
 pub use residency::Residency;
 pub use runtime::{Prefetch, PrefetchState};
 pub use stats::Stats;

@@ -160,6 +160,32 @@ impl MmapOptions {
     }
 }
 
+/// What it is mapped for.
+impl MmapOptions {
+    /// Records which pages are touched, in what order, for [`Mmap::recorded`]: nothing is read ahead
+    /// meanwhile.
+    ///
+    /// It is an option and no method of [`Mmap`], so that the first touch is not missed. A recording
+    /// run is slower than a plain one: each page is read alone (MADV_RANDOM), so that pages in memory
+    /// are pages that were touched; prefetches are refused. Advice of the caller's own that undoes it
+    /// ([`Mmap::advise`]) makes the set too large, and so does
+    /// [`populate`](MmapOptions::populate).
+    ///
+    /// **Record a cold file.** Of a file that is in the page cache already the kernel maps what lies
+    /// around each touch (64 KiB, on large folios up to 2 MiB), and all of that counts as touched.
+    ///
+    /// Default: not. Of any length. Without effect on writable and anonymous mappings, with
+    /// [`Mode::Off`] and with `MMAP_AHEAD=off` in the environment. Takes one bit a page of memory and
+    /// at most 2% of a core, and nothing while no page of the process is touched.
+    ///
+    /// Kernel: as [`Mode::Marker`], but for MADV_POPULATE_READ. Source: madvise(2); mm/filemap.c,
+    /// do_sync_mmap_readahead, VM_RAND_READ.
+    pub fn record(&mut self) -> &mut Self {
+        self.ahead.record = true;
+        self
+    }
+}
+
 /// The constructors, memmap2's.
 impl MmapOptions {
     /// Maps a file to be read (PROT_READ, MAP_SHARED).

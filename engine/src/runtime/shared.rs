@@ -2,12 +2,13 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crossbeam_queue::ArrayQueue;
 
 use super::gate::Gate;
 use super::prefetch::{Prefetch, PrefetchState};
+use super::recording::Recording;
 use super::task::Task;
 use crate::options::Ahead;
 use crate::stats::{Counters, Stats};
@@ -31,6 +32,8 @@ pub(super) enum Conduct {
     Follow,
     /// Build page tables, but only when asked.
     OnRequest,
+    /// Nothing: what a reader touches is being recorded.
+    Record,
     /// Never build page tables: in a writable mapping of a file they would be read-only entries,
     /// and every store would fault again, page by page, where one fault maps a whole folio.
     ReadOnly,
@@ -67,6 +70,8 @@ pub(super) struct Shared {
     /// The file, for the fetcher that needs it; taken by the task.
     pub(super) file: Mutex<Option<OwnedFd>>,
     pub(super) task: Mutex<Task>,
+    /// What was touched, where that is all that is wanted: nothing is read ahead then.
+    pub(super) recording: Option<Mutex<Recording>>,
 }
 
 impl Shared {
@@ -99,6 +104,7 @@ impl Shared {
             stamp: AtomicU64::new(0),
             file: Mutex::new(file),
             task: Mutex::new(Task::default()),
+            recording: None,
         }
     }
 
@@ -120,6 +126,12 @@ impl Shared {
         for handle in asked {
             handle.finish(PrefetchState::Cancelled);
         }
+    }
+
+    /// The recording, if there is one.
+    pub(super) fn recording(&self) -> Option<MutexGuard<'_, Recording>> {
+        let recording = self.recording.as_ref()?;
+        Some(recording.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Gives back what the task holds (a kept file), unless a worker is stuck in it.
