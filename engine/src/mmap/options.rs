@@ -135,7 +135,7 @@ impl MmapOptions {
     }
 
     /// The most bytes that are mapped or cached ahead of the reader, and the most that one explicit
-    /// prefetch fetches.
+    /// prefetch or [`replay`](Mmap::replay) fetches.
     ///
     /// Unit: bytes, rounded down to whole pages. Default:
     /// [`BUDGET_DEFAULT`](crate::BUDGET_DEFAULT), 64 MiB. With 0 nothing is read ahead.
@@ -173,6 +173,7 @@ impl MmapOptions {
     ///
     /// **Record a cold file.** Of a file that is in the page cache already the kernel maps what lies
     /// around each touch (64 KiB, on large folios up to 2 MiB), and all of that counts as touched.
+    /// posix_fadvise(2) with POSIX_FADV_DONTNEED makes a file cold that nobody else maps.
     ///
     /// Default: not. Of any length. Without effect on writable and anonymous mappings, with
     /// [`Mode::Off`] and with `MMAP_AHEAD=off` in the environment. Takes one bit a page of memory and

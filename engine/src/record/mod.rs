@@ -6,7 +6,6 @@
 mod format;
 mod touched;
 
-#[cfg_attr(any(elsewhere, not(target_os = "linux")), allow(unused_imports))]
 pub(crate) use touched::Touched;
 
 use std::fs::{self, File};
@@ -33,7 +32,8 @@ pub(crate) struct FileStamp {
 /// [`Mmap::recorded`](crate::Mmap::recorded) makes one, [`Mmap::replay`](crate::Mmap::replay) reads it
 /// into memory: the cold start of a program that begins with the same random accesses each time
 /// becomes one batch at the disk's full depth. It belongs to one state of one file, which it knows by
-/// length and modification time; names do not matter.
+/// length and modification time; names do not matter. A change in the same tick of the file system's
+/// clock (up to 10 ms) leaves that time as it was: record files that are at rest.
 ///
 /// The order is that of the looks at the page table, which come some 20 ms apart or more; inside one
 /// look it is that of the file.
@@ -70,7 +70,6 @@ pub struct RecordedSet {
 }
 
 impl RecordedSet {
-    #[cfg_attr(any(elsewhere, not(target_os = "linux")), allow(dead_code))]
     pub(crate) fn new(
         stamp: FileStamp,
         page_size: PageSize,

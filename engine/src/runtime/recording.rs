@@ -4,6 +4,7 @@ use std::io;
 
 use super::clock;
 use super::pace::Next;
+use super::task::BeforeFetch;
 use crate::page::{ByteLen, Nanos, PageCount, PageIndex, PageRange};
 use crate::record::{FileStamp, RecordedSet, Touched};
 use crate::sys::{self, FileFacts, Pagemap, Span};
@@ -12,6 +13,8 @@ use crate::sys::{self, FileFacts, Pagemap, Span};
 /// last one took: 2% of a core at the most. A guess.
 const LOOK_NANOS_MIN: u64 = 20_000_000;
 const LOOK_REST_FACTOR: u64 = 50;
+/// A look at more than this may take longer than other mappings should wait: at 3 us for 2 MiB, 1 ms.
+const LOOK_BYTES_PROMPT: usize = 512 << 20;
 
 /// What was seen of one mapping since it was made.
 #[derive(Debug)]
@@ -44,10 +47,13 @@ impl Recording {
 
     /// The worker's look. It comes back while something new is found; after that the faults of the
     /// process call it, see `pool`.
-    pub(super) fn step(&mut self) -> Next {
+    pub(super) fn step(&mut self, before_fetch: BeforeFetch<'_>) -> Next {
         let begun = clock::now();
         if begun < self.not_before {
             return Next::At(self.not_before);
+        }
+        if self.span.len > LOOK_BYTES_PROMPT {
+            before_fetch();
         }
         let found = self.look();
         let ended = clock::now();
