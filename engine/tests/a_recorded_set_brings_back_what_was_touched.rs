@@ -239,8 +239,15 @@ fn many_single_pages_are_one_prompt_call() {
     assert_eq!((state, replay.bytes()), (PrefetchState::Done, set.bytes()));
     assert!(called < Duration::from_millis(200), "the call took {called:?}");
     let cached = cached(&map);
-    assert!(cached.is_superset(&pages));
-    assert!(cached.len() <= pages.len() + pages.len() / 100, "{} are cached", cached.len());
+    // Some machines reclaim pages all the time (DAMON): a few of so many may be gone by now.
+    let missing = pages.difference(&cached).count();
+    let others = cached.len() - (pages.len() - missing);
+    let few = pages.len() / 500;
+    assert!(
+        missing <= few && others <= few,
+        "{missing} missing, {others} others: {:?}",
+        map.stats()
+    );
 }
 
 fn is_stale(result: Result<mmap_ahead::Prefetch, Error>, word: &str) {
@@ -291,8 +298,16 @@ fn a_damaged_file_is_refused() {
     assert!(matches!(load(&[&good[..], b"x"].concat()), Err(Error::DamagedRecord { .. })));
     assert!(matches!(RecordedSet::load(dir.path()), Err(Error::Syscall { .. })));
     assert!(matches!(RecordedSet::load(dir.path().join("none")), Err(Error::Syscall { .. })));
-    // What has no end is not read to its end.
+}
+
+#[test]
+fn a_file_without_an_end_is_not_read_to_its_end() {
+    if role().is_none() {
+        return in_child_with("endless", |_| {});
+    }
     assert!(matches!(RecordedSet::load("/dev/zero"), Err(Error::DamagedRecord { .. })));
+    let peak = mmap_ahead::lab::usage(mmap_ahead::lab::UsageOf::Process).peak_rss_bytes;
+    assert!(peak < 256 * MIB as u64, "it took {peak} bytes of memory");
 }
 
 fn is_unsupported(map: &Mmap) {
@@ -315,6 +330,9 @@ fn what_is_not_recorded_says_so() {
     assert!(matches!(recorder.replay(&set), Err(Error::Unsupported { .. })));
     let off = map(&file, MmapOptions::new().mode(Mode::Off));
     assert_eq!(off.replay(&set).unwrap().wait(), PrefetchState::Refused);
+    // SAFETY: the file is the test's own, and nobody stores to the mapping.
+    let writable = unsafe { recording().map_mut(&file) }.unwrap();
+    assert_eq!(writable.prefetch(..).wait(), PrefetchState::Done, "it is not recorded");
     let short = map(&file, recording().len(64 * KIB));
     touch(&short, &[5]);
     assert!(pages_of(&short.recorded().unwrap()).contains(&5));
@@ -340,17 +358,13 @@ fn a_recording_rests_while_nothing_is_touched() {
     let Some(file) = Place::Tmpfs.numbered(64 * MIB) else { skip!("/dev/shm is no tmpfs") };
     let map = map(&file, &recording());
     touch(&map, &(0..map.len() / page()).collect::<Vec<_>>());
-    thread::sleep(Duration::from_millis(300));
-    let cpu = || {
-        let usage = mmap_ahead::lab::usage(mmap_ahead::lab::UsageOf::Process);
-        usage.user + usage.system
-    };
+    assert!(becomes(PATIENCE, || map.stats().polls > 0), "the worker never looks");
     let rests = becomes(PATIENCE, || {
-        let before = cpu();
-        thread::sleep(Duration::from_millis(400));
-        cpu() - before < Duration::from_millis(8)
+        let before = map.stats().polls;
+        thread::sleep(Duration::from_millis(300));
+        map.stats().polls == before
     });
-    assert!(rests, "it takes more than 2% of a core");
+    assert!(rests, "it is looked at again and again: {:?}", map.stats());
     let whole: Range<u64> = 0..map.len() as u64;
     assert_eq!(map.recorded().unwrap().ranges().collect::<Vec<_>>(), [whole]);
 }

@@ -121,17 +121,21 @@ impl Piece {
     }
 
     fn fetch(&self, what: What, shared: &Shared) -> io::Result<()> {
+        // What the kernel took away again since it was read is read once more, alone: mapping it would
+        // have the kernel read megabytes around it.
+        self.read_absent(shared)?;
         if what == What::Map {
             return self.spans.iter().try_for_each(|&span| map(span, shared));
         }
+        self.handle.add_bytes(len_of(&self.spans) as u64);
+        Ok(())
+    }
+
+    fn read_absent(&self, shared: &Shared) -> io::Result<()> {
         let mut madvise = Madvise::new(shared.facts, 0);
         let is_absent = |span: &Span| madvise.residency(*span) != Residency::Resident;
         let absent: Vec<Span> = self.spans.iter().copied().filter(is_absent).collect();
-        if !absent.is_empty() {
-            madvise.start(&absent)?;
-        }
-        self.handle.add_bytes(len_of(&self.spans) as u64);
-        Ok(())
+        if absent.is_empty() { Ok(()) } else { madvise.start(&absent) }
     }
 }
 

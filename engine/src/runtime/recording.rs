@@ -4,9 +4,11 @@ use std::io;
 
 use super::clock;
 use super::pace::Next;
+use super::shared::Shared;
 use super::task::BeforeFetch;
 use crate::page::{ByteLen, Nanos, PageCount, PageIndex, PageRange};
 use crate::record::{FileStamp, RecordedSet, Touched};
+use crate::stats::Counters;
 use crate::sys::{self, FileFacts, Pagemap, Span};
 
 /// Looks at the whole page table come no closer together than this, nor than so many times what the
@@ -47,7 +49,7 @@ impl Recording {
 
     /// The worker's look. It comes back while something new is found; after that the faults of the
     /// process call it, see `pool`.
-    pub(super) fn step(&mut self, before_fetch: BeforeFetch<'_>) -> Next {
+    pub(super) fn step(&mut self, shared: &Shared, before_fetch: BeforeFetch<'_>) -> Next {
         let begun = clock::now();
         if begun < self.not_before {
             return Next::At(self.not_before);
@@ -55,6 +57,7 @@ impl Recording {
         if self.span.len > LOOK_BYTES_PROMPT {
             before_fetch();
         }
+        Counters::add(&shared.counters.polls, 1);
         let found = self.look();
         let ended = clock::now();
         let rest = (ended.since(begun).0 * LOOK_REST_FACTOR).max(LOOK_NANOS_MIN);

@@ -92,7 +92,7 @@ impl Task {
     /// Does what is due for `shared`, inside its gate.
     pub(super) fn step(&mut self, shared: &Shared, before_fetch: BeforeFetch<'_>) -> Next {
         if let Some(mut recording) = shared.recording() {
-            return recording.step(before_fetch);
+            return recording.step(shared, before_fetch);
         }
         if matches!(self.state, State::New) {
             self.state = Kit::new(shared).map_or(State::Off, |kit| State::Ready(Box::new(kit)));
