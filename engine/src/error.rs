@@ -30,6 +30,18 @@ pub enum Error {
         /// Why no proof was found.
         why: String,
     },
+    /// A file that was to hold a recorded set does not.
+    #[error("this is no recorded set: {why}")]
+    DamagedRecord {
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// A recorded set is of another file, or of another state of this one.
+    #[error("the recorded set is of another file, or of an older one: {why}")]
+    StaleRecord {
+        /// What differs.
+        why: String,
+    },
     /// A system call failed.
     #[error("{call} failed: {source}")]
     Syscall {
@@ -52,6 +64,9 @@ impl From<Error> for io::Error {
             Error::Configuration { .. } => io::Error::new(io::ErrorKind::InvalidInput, error),
             Error::NotImmutable { .. } => io::Error::new(io::ErrorKind::PermissionDenied, error),
             Error::Unsupported { .. } => io::Error::new(io::ErrorKind::Unsupported, error),
+            Error::DamagedRecord { .. } | Error::StaleRecord { .. } => {
+                io::Error::new(io::ErrorKind::InvalidData, error)
+            }
             Error::Syscall { source, .. } => source,
         }
     }

@@ -46,6 +46,8 @@
 //! - On a **cold disk** whose `read_ahead_kb` is 1024 or more the kernel reads at the device's speed by
 //!   itself, and is left alone. Below that, the disk is started 32 MiB ahead (MADV_WILLNEED).
 //! - At most [`BUDGET_DEFAULT`] (or [`MmapOptions::budget`]) is mapped or cached ahead of a reader.
+//! - **Random accesses that recur** at each start can be recorded in one run and read all at once in the
+//!   next: [`MmapOptions::record`], [`Mmap::replay`].
 //! - **Prefetching never fails a read.** What the kernel refuses is counted in [`Stats`] and left to
 //!   the kernel's own behaviour. A truncated file is SIGBUS for the reader, as with memmap2, and never
 //!   for the helper.
@@ -67,6 +69,8 @@ pub mod page;
 mod paged;
 pub mod policy;
 mod reader;
+#[cfg_attr(any(elsewhere, not(target_os = "linux")), allow(dead_code, unused_imports))]
+mod record;
 mod residency;
 #[cfg_attr(any(elsewhere, not(target_os = "linux")), allow(dead_code))]
 mod stats;
@@ -104,6 +108,7 @@ pub use options::{BUDGET_DEFAULT, FOLLOWED_LEN_MIN, Fetcher, Mode};
 pub use paged::*;
 pub use policy::PolicyKind;
 pub use reader::{ReadPath, Reader, ReaderStats};
+pub use record::RecordedSet;
 pub use residency::Residency;
 pub use runtime::{Prefetch, PrefetchState};
 pub use stats::Stats;

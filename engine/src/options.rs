@@ -61,6 +61,7 @@ pub(crate) struct Ahead {
     pub(crate) fetcher: Fetcher,
     pub(crate) budget: ByteLen,
     pub(crate) keep_file: bool,
+    pub(crate) record: bool,
 }
 
 impl Default for Ahead {
@@ -71,6 +72,7 @@ impl Default for Ahead {
             fetcher: Fetcher::default(),
             budget: BUDGET_DEFAULT,
             keep_file: false,
+            record: false,
         }
     }
 }

@@ -135,7 +135,7 @@ impl MmapOptions {
     }
 
     /// The most bytes that are mapped or cached ahead of the reader, and the most that one explicit
-    /// prefetch fetches.
+    /// prefetch or [`replay`](Mmap::replay) fetches.
     ///
     /// Unit: bytes, rounded down to whole pages. Default:
     /// [`BUDGET_DEFAULT`](crate::BUDGET_DEFAULT), 64 MiB. With 0 nothing is read ahead.
@@ -156,6 +156,33 @@ impl MmapOptions {
     /// Source: fcntl(2), "Advisory record locking".
     pub fn keep_file(&mut self) -> &mut Self {
         self.ahead.keep_file = true;
+        self
+    }
+}
+
+/// What it is mapped for.
+impl MmapOptions {
+    /// Records which pages are touched, in what order, for [`Mmap::recorded`]: nothing is read ahead
+    /// meanwhile.
+    ///
+    /// It is an option and no method of [`Mmap`], so that the first touch is not missed. A recording
+    /// run is slower than a plain one: each page is read alone (MADV_RANDOM), so that pages in memory
+    /// are pages that were touched; prefetches are refused. Advice of the caller's own that undoes it
+    /// ([`Mmap::advise`]) makes the set too large, and so does
+    /// [`populate`](MmapOptions::populate).
+    ///
+    /// **Record a cold file.** Of a file that is in the page cache already the kernel maps what lies
+    /// around each touch (64 KiB, on large folios up to 2 MiB), and all of that counts as touched.
+    /// posix_fadvise(2) with POSIX_FADV_DONTNEED makes a file cold that nobody else maps.
+    ///
+    /// Default: not. Of any length. Without effect on writable and anonymous mappings, with
+    /// [`Mode::Off`] and with `MMAP_AHEAD=off` in the environment. Takes one bit a page of memory and
+    /// at most 2% of a core, and nothing while no page of the process is touched.
+    ///
+    /// Kernel: as [`Mode::Marker`], but for MADV_POPULATE_READ. Source: madvise(2); mm/filemap.c,
+    /// do_sync_mmap_readahead, VM_RAND_READ.
+    pub fn record(&mut self) -> &mut Self {
+        self.ahead.record = true;
         self
     }
 }

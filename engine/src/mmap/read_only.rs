@@ -9,7 +9,7 @@ use memmap2::{Advice, MapIfSafeError, UncheckedAdvice};
 use super::range::{clip, clip_many};
 use super::{Mapping, MmapAsRawDesc, MmapMut, MmapOptions};
 use crate::runtime::Access;
-use crate::{Prefetch, Residency, Stats};
+use crate::{Error, Prefetch, RecordedSet, Residency, Stats};
 
 /// A file in memory, to be read, and read ahead of whoever reads it.
 ///
@@ -60,6 +60,50 @@ impl Mmap {
     /// As [`MmapOptions::map_if_safe`].
     pub fn map_if_safe<T: MmapAsRawDesc>(file: T) -> Result<Mmap, MapIfSafeError> {
         MmapOptions::new().map_if_safe(file)
+    }
+
+    /// What was touched of the mapping since it was made with [`MmapOptions::record`].
+    ///
+    /// It looks at the page table now and goes on recording. Pages touched by this process only; what
+    /// other processes or read(2) touch is not seen, nor pages that the kernel took out of the page
+    /// table again before a look (under memory pressure). The file's length and modification time are
+    /// those of when it was mapped.
+    ///
+    /// # Errors
+    /// `Unsupported` ([`Error::Unsupported`] inside) when the mapping is not being recorded: see
+    /// `record`; once the mapping has changed its protection or length; in a forked child. What
+    /// reading /proc/self/pagemap answers.
+    ///
+    /// Kernel: 6.7 for PAGEMAP_SCAN, any for its fallback /proc/self/pagemap.
+    pub fn recorded(&self) -> io::Result<RecordedSet> {
+        self.inner.follow().recorded()
+    }
+
+    /// Has what was recorded read into memory and into the page table, in the background: a
+    /// [`prefetch_many`](Mmap::prefetch_many) of the set.
+    ///
+    /// Never blocks. The disk is started on all of it in the order of the set, 64 ranges a call,
+    /// before any of it is mapped; ranges that adjoin are read as one, and a single page is read
+    /// alone, never with its neighbours. What lies outside the mapping is ignored. It is a method and
+    /// no option, so that a refusal is seen and the handle can be awaited.
+    ///
+    /// **The [`budget`](MmapOptions::budget) holds**: what the set has beyond it, less what earlier
+    /// prefetches still wait for, is left out from its end on. For all of a large set, map with
+    /// `.budget(set.bytes())` or more.
+    ///
+    /// With [`Mode::Off`](crate::Mode::Off), `MMAP_AHEAD=off`, in a forked child, while recording, and
+    /// on Unixes other than Linux the handle is [`PrefetchState::Refused`](crate::PrefetchState).
+    ///
+    /// # Errors
+    /// [`Error::StaleRecord`] when the file's length or modification time (as of when it was mapped)
+    /// or the kernel's page size is not that of the recording. [`Error::Unsupported`] for a mapping
+    /// under [`FOLLOWED_LEN_MIN`](crate::FOLLOWED_LEN_MIN), and once the mapping has changed its
+    /// protection or length. Nothing is fetched then.
+    ///
+    /// Kernel: as [`prefetch`](Mmap::prefetch); 6.13 for process_madvise on oneself, before that one
+    /// call a range.
+    pub fn replay(&self, set: &RecordedSet) -> Result<Prefetch, Error> {
+        self.inner.follow().replay(set)
     }
 
     /// Makes the mapping writable, which ends reading ahead; explicit prefetches still work.

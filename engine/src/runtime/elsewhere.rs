@@ -6,10 +6,13 @@ mod prefetch;
 
 pub use prefetch::{Prefetch, PrefetchState};
 
+use std::io;
 use std::ops::Range;
 use std::os::fd::RawFd;
 
+use crate::Error;
 use crate::options::Ahead;
+use crate::record::RecordedSet;
 use crate::residency::Residency;
 use crate::stats::Stats;
 
@@ -53,6 +56,14 @@ impl Follow {
 
     pub(crate) fn prefetch(&self, _ranges: &[Range<usize>]) -> Prefetch {
         Prefetch::new(PrefetchState::Refused)
+    }
+
+    pub(crate) fn recorded(&self) -> io::Result<RecordedSet> {
+        Err(Error::Unsupported { what: "a recorded set", needs: "Linux" }.into())
+    }
+
+    pub(crate) fn replay(&self, _set: &RecordedSet) -> Result<Prefetch, Error> {
+        Ok(Prefetch::new(PrefetchState::Refused))
     }
 
     pub(crate) fn residency(&self, _range: Range<usize>) -> Residency {

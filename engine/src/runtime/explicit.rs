@@ -14,6 +14,8 @@ use crate::sys::{self, Span};
 
 /// The most that one call fetches: what a drop may have to wait for.
 const PIECE_BYTES: usize = 2 << 20;
+/// Ranges fetched by one call: what one process_madvise takes.
+const PIECE_SPANS: usize = 64;
 /// Pieces fetched in one step, so that readers that are followed get their turn.
 const PIECES_PER_STEP: usize = 4;
 
@@ -25,9 +27,10 @@ pub(super) struct Explicit {
     mapped: Vec<Span>,
 }
 
+/// A long range has many pieces; many short ones share one, and are still read each alone.
 #[derive(Debug)]
 struct Piece {
-    span: Span,
+    spans: Vec<Span>,
     what: What,
     handle: Prefetch,
 }
@@ -53,7 +56,7 @@ impl Explicit {
             }
             let Some(piece) = self.queue.pop_front() else { return false };
             if piece.what == What::Map {
-                self.mapped.push(piece.span);
+                self.mapped.extend(&piece.spans);
             }
             piece.carry_out(shared, before_fetch);
         }
@@ -67,17 +70,18 @@ impl Explicit {
 
     fn admit(&mut self, request: Request, shared: &Shared) {
         let Request { spans, handle } = request;
-        let pieces = || spans.iter().flat_map(|span| span.pieces(PIECE_BYTES));
+        let pieces = pieces_of(&spans);
         let piece = |what| {
             let handle = handle.clone();
-            move |span| Piece { span, what, handle: handle.clone() }
+            move |spans| Piece { spans, what, handle: handle.clone() }
         };
-        self.queue.extend(pieces().map(piece(What::Read)));
         if shared.conduct != Conduct::ReadOnly {
-            self.queue.extend(pieces().map(piece(What::Map)));
+            self.queue.extend(pieces.iter().cloned().map(piece(What::Read)));
+            self.queue.extend(pieces.into_iter().map(piece(What::Map)));
+        } else {
+            self.queue.extend(pieces.into_iter().map(piece(What::Read)));
         }
-        let end = Span { addr: 0, len: 0 };
-        self.queue.push_back(Piece { span: end, what: What::Finish, handle });
+        self.queue.push_back(Piece { spans: Vec::new(), what: What::Finish, handle });
     }
 
     fn abandon(&mut self) {
@@ -108,7 +112,7 @@ impl Piece {
             }
         };
         if self.what == What::Read {
-            shared.requested.fetch_sub(self.span.len as u64, Ordering::Relaxed);
+            shared.requested.fetch_sub(len_of(&self.spans) as u64, Ordering::Relaxed);
         }
         if let Err(error) = result {
             Counters::add(&shared.counters.refused, 1);
@@ -117,20 +121,71 @@ impl Piece {
     }
 
     fn fetch(&self, what: What, shared: &Shared) -> io::Result<()> {
+        // What the kernel took away again since it was read is read once more, alone: mapping it would
+        // have the kernel read megabytes around it.
+        self.read_absent(shared)?;
         if what == What::Map {
-            if let Some(slot) = &shared.guard {
-                let from = (self.span.addr - shared.span.addr) / slot.granule();
-                let to =
-                    (self.span.addr + self.span.len - shared.span.addr).div_ceil(slot.granule());
-                slot.open(from..to)?;
-            }
-            return sys::populate(self.span);
+            return self.spans.iter().try_for_each(|&span| map(span, shared));
         }
-        let mut madvise = Madvise::new(shared.facts, 0);
-        if madvise.residency(self.span) != Residency::Resident {
-            madvise.start(&[self.span])?;
-        }
-        self.handle.add_bytes(self.span.len as u64);
+        self.handle.add_bytes(len_of(&self.spans) as u64);
         Ok(())
+    }
+
+    fn read_absent(&self, shared: &Shared) -> io::Result<()> {
+        let mut madvise = Madvise::new(shared.facts, 0);
+        let is_absent = |span: &Span| madvise.residency(*span) != Residency::Resident;
+        let absent: Vec<Span> = self.spans.iter().copied().filter(is_absent).collect();
+        if absent.is_empty() { Ok(()) } else { madvise.start(&absent) }
+    }
+}
+
+fn map(span: Span, shared: &Shared) -> io::Result<()> {
+    if let Some(slot) = &shared.guard {
+        let from = (span.addr - shared.span.addr) / slot.granule();
+        let to = (span.addr + span.len - shared.span.addr).div_ceil(slot.granule());
+        slot.open(from..to)?;
+    }
+    sys::populate(span)
+}
+
+fn len_of(spans: &[Span]) -> usize {
+    spans.iter().map(|span| span.len).sum()
+}
+
+/// `spans` in order, in pieces of at most so many bytes and ranges.
+fn pieces_of(spans: &[Span]) -> Vec<Vec<Span>> {
+    let mut pieces: Vec<Vec<Span>> = Vec::new();
+    let mut room = 0;
+    for span in spans.iter().flat_map(|span| span.pieces(PIECE_BYTES)) {
+        match pieces.last_mut().filter(|piece| span.len <= room && piece.len() < PIECE_SPANS) {
+            Some(piece) => {
+                room -= span.len;
+                piece.push(span);
+            }
+            None => {
+                room = PIECE_BYTES - span.len;
+                pieces.push(vec![span]);
+            }
+        }
+    }
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_ranges_share_a_piece_and_long_ones_have_many() {
+        let page = |index: usize| Span { addr: index << 13, len: 4096 };
+        let long = Span { addr: 1 << 30, len: PIECE_BYTES * 2 + 4096 };
+        let spans: Vec<_> = (0..100).map(page).chain([long]).chain((0..3).map(page)).collect();
+        let pieces = pieces_of(&spans);
+        let shapes: Vec<_> = pieces.iter().map(|piece| (piece.len(), len_of(piece))).collect();
+        let full = (1, PIECE_BYTES);
+        assert_eq!(shapes, [(64, 64 << 12), (36, 36 << 12), full, full, (4, 4 << 12)]);
+        let bytes: usize = pieces.iter().map(|piece| len_of(piece)).sum();
+        assert_eq!(bytes, len_of(&spans));
+        assert!(pieces_of(&[]).is_empty());
     }
 }

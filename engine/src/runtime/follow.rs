@@ -1,17 +1,26 @@
 //! A mapping's tie to the runtime.
 
+use std::io;
 use std::ops::Range;
 use std::os::fd::RawFd;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use super::pool::{Pool, When};
 use super::prefetch::{Prefetch, PrefetchState};
+use super::recording::Recording;
 use super::shared::{Conduct, Fate, Request, Shared};
+use crate::Error;
 use crate::options::{Ahead, FOLLOWED_LEN_MIN, Mode};
+use crate::record::RecordedSet;
 use crate::residency::Residency;
 use crate::stats::{Counters, Stats};
 use crate::sys::{self, FileFacts, Span, TripSlot};
+
+const RECORDED_NEEDS: &str = "a read-only mapping of a file that was made with `MmapOptions::record` and not \
+     changed since, in a process that may read /proc/self/pagemap";
+const REPLAY_NEEDS: &str =
+    "a read-only mapping of at least 1 MiB of a file, whose length was not changed since";
 
 /// What may be done with a mapping, as far as the engine has to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,12 +69,18 @@ impl Follow {
         if ahead.mode == Mode::Off || is_switched_off() || sys::in_forked_child() {
             return Follow::inert();
         }
-        let is_followed = region.access != Access::Other
-            && region.len as u64 >= FOLLOWED_LEN_MIN.0
-            && sys::has_populate();
-        let facts = file.filter(|_| is_followed).and_then(|file| sys::file_facts(file).ok());
+        let is_read_only = region.access != Access::Other && region.len > 0;
+        let is_followed =
+            is_read_only && region.len as u64 >= FOLLOWED_LEN_MIN.0 && sys::has_populate();
+        let is_recorded = is_read_only && ahead.record;
+        let facts = file.filter(|_| is_followed || is_recorded);
+        let facts = facts.and_then(|file| sys::file_facts(file).ok());
         let tie = Tie { region, ahead: ahead.clone(), facts, shared: OnceLock::new() };
-        if is_followed {
+        let recorded = tie.shared_to_record().filter(|_| is_recorded);
+        if let Some(shared) = recorded {
+            Pool::get().follow(&shared);
+            let _ = tie.shared.set(shared);
+        } else if is_followed {
             let shared = tie.share(Conduct::Follow, file);
             Pool::get().follow(&shared);
             let _ = tie.shared.set(shared);
@@ -86,6 +101,9 @@ impl Follow {
             Pool::get().forget(&shared);
             shared.cancel_requests();
             shared.end_task();
+            if let Some(recording) = shared.recording() {
+                recording.end();
+            }
         }
     }
 
@@ -110,8 +128,13 @@ impl Follow {
         };
         let shared = tie.shared();
         Counters::add(&shared.counters.prefetches, 1);
+        if shared.recording.is_some() {
+            Counters::add(&shared.counters.prefetches_refused, 1);
+            return Prefetch::new(PrefetchState::Refused);
+        }
         let spans = tie.spans_within_budget(ranges, shared);
         let handle = Prefetch::new(PrefetchState::Pending);
+        shared.ask(&handle);
         let request = Request { spans, handle: handle.clone() };
         let is_queued = match shared.requests.push(request) {
             Ok(()) => true,
@@ -126,6 +149,29 @@ impl Follow {
             handle.finish(PrefetchState::Refused);
         }
         handle
+    }
+
+    /// See `Mmap::recorded`.
+    pub(crate) fn recorded(&self) -> io::Result<RecordedSet> {
+        let shared = self.followed().filter(|_| !sys::in_forked_child());
+        match shared.and_then(|shared| shared.recording()) {
+            Some(mut recording) => recording.set(),
+            None => {
+                Err(Error::Unsupported { what: "a recorded set", needs: RECORDED_NEEDS }.into())
+            }
+        }
+    }
+
+    /// See `Mmap::replay`.
+    pub(crate) fn replay(&self, set: &RecordedSet) -> Result<Prefetch, Error> {
+        let Some(tie) = self.tie.as_ref().filter(|_| !sys::in_forked_child()) else {
+            return Ok(Prefetch::new(PrefetchState::Refused));
+        };
+        let facts =
+            tie.facts.ok_or(Error::Unsupported { what: "a replay", needs: REPLAY_NEEDS })?;
+        set.check(facts.stamp, sys::page_size())?;
+        let ranges: Vec<_> = set.byte_runs().map(|run| tie.region.part_of(run)).collect();
+        Ok(self.prefetch(&ranges))
     }
 
     /// See `Mmap::residency`; the range is bytes of the slice, already clipped to it.
@@ -204,6 +250,18 @@ impl Tie {
         Arc::new(Shared::new(span, offset, &self.ahead, conduct, self.facts, file, guard))
     }
 
+    /// The shared part of a mapping that is recorded; `None` where that cannot be done.
+    fn shared_to_record(&self) -> Option<Arc<Shared>> {
+        let facts = self.facts.filter(|_| self.ahead.record)?;
+        let mut shared = self.share(Conduct::Record, None);
+        let Shared { span, offset, .. } = *shared;
+        let recording = Recording::begin(span, offset, facts)
+            .inspect_err(|error| tracing::warn!(%error, "mmap-ahead: nothing is recorded"))
+            .ok()?;
+        Arc::get_mut(&mut shared)?.recording = Some(Mutex::new(recording));
+        Some(shared)
+    }
+
     /// Closes the mapping's windows, where that was asked for and can be done.
     fn guard(&self, span: Span, conduct: Conduct) -> Option<Arc<TripSlot>> {
         let is_plain = matches!(self.region.access, Access::ReadShared | Access::ReadPrivate);
@@ -247,6 +305,15 @@ impl Region {
     /// How far the slice starts behind the start of its page.
     fn lead(&self) -> usize {
         self.addr % sys::page_size().bytes() as usize
+    }
+
+    /// The part of the slice that maps `bytes` of the file; empty when there is none.
+    fn part_of(&self, bytes: Range<u64>) -> Range<usize> {
+        let part = |offset: u64| {
+            let at = offset.saturating_sub(self.file_offset);
+            usize::try_from(at).map_or(self.len, |at| at.min(self.len))
+        };
+        part(bytes.start)..part(bytes.end)
     }
 
     /// The whole mapping, from its first page's start to its last page's end.

@@ -10,6 +10,7 @@ mod gate;
 mod pace;
 mod pool;
 mod prefetch;
+mod recording;
 mod shared;
 mod task;
 

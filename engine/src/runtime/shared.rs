@@ -2,12 +2,13 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crossbeam_queue::ArrayQueue;
 
 use super::gate::Gate;
 use super::prefetch::{Prefetch, PrefetchState};
+use super::recording::Recording;
 use super::task::Task;
 use crate::options::Ahead;
 use crate::stats::{Counters, Stats};
@@ -31,6 +32,8 @@ pub(super) enum Conduct {
     Follow,
     /// Build page tables, but only when asked.
     OnRequest,
+    /// Nothing: what a reader touches is being recorded.
+    Record,
     /// Never build page tables: in a writable mapping of a file they would be read-only entries,
     /// and every store would fault again, page by page, where one fault maps a whole folio.
     ReadOnly,
@@ -54,6 +57,8 @@ pub(super) struct Shared {
     pub(super) gate: Gate,
     pub(super) counters: Counters,
     pub(super) requests: ArrayQueue<Request>,
+    /// What was asked for and may not have ended: a worker stuck in one of them cannot end it.
+    asked: Mutex<Vec<Prefetch>>,
     /// Bytes of explicit prefetches that are not done yet: kept within the budget.
     pub(super) requested: AtomicU64,
     pub(super) is_paused: AtomicBool,
@@ -65,6 +70,8 @@ pub(super) struct Shared {
     /// The file, for the fetcher that needs it; taken by the task.
     pub(super) file: Mutex<Option<OwnedFd>>,
     pub(super) task: Mutex<Task>,
+    /// What was touched, where that is all that is wanted: nothing is read ahead then.
+    pub(super) recording: Option<Mutex<Recording>>,
 }
 
 impl Shared {
@@ -89,6 +96,7 @@ impl Shared {
             gate: Gate::default(),
             counters: Counters::default(),
             requests: ArrayQueue::new(REQUESTS_MAX),
+            asked: Mutex::default(),
             requested: AtomicU64::new(0),
             is_paused: AtomicBool::new(false),
             is_random: AtomicBool::new(false),
@@ -96,7 +104,17 @@ impl Shared {
             stamp: AtomicU64::new(0),
             file: Mutex::new(file),
             task: Mutex::new(Task::default()),
+            recording: None,
         }
+    }
+
+    /// Remembers `handle` until it has ended.
+    pub(super) fn ask(&self, handle: &Prefetch) {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        if asked.len() == asked.capacity() {
+            asked.retain(|asked| asked.state() == PrefetchState::Pending);
+        }
+        asked.push(handle.clone());
     }
 
     /// Ends what was asked for and will not be done, since the mapping goes away.
@@ -104,6 +122,16 @@ impl Shared {
         while let Some(request) = self.requests.pop() {
             request.handle.finish(PrefetchState::Cancelled);
         }
+        let asked = std::mem::take(&mut *self.asked.lock().unwrap_or_else(PoisonError::into_inner));
+        for handle in asked {
+            handle.finish(PrefetchState::Cancelled);
+        }
+    }
+
+    /// The recording, if there is one.
+    pub(super) fn recording(&self) -> Option<MutexGuard<'_, Recording>> {
+        let recording = self.recording.as_ref()?;
+        Some(recording.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Gives back what the task holds (a kept file), unless a worker is stuck in it.

@@ -92,6 +92,9 @@ pub(super) type BeforeFetch<'a> = &'a mut dyn FnMut();
 impl Task {
     /// Does what is due for `shared`, inside its gate.
     pub(super) fn step(&mut self, shared: &Shared, before_fetch: BeforeFetch<'_>) -> Next {
+        if let Some(mut recording) = shared.recording() {
+            return recording.step(shared, before_fetch);
+        }
         if matches!(self.state, State::New) {
             self.state = Kit::new(shared).map_or(State::Off, |kit| State::Ready(Box::new(kit)));
         }

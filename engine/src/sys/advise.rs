@@ -31,6 +31,17 @@ pub(super) fn drop_all(spans: impl Iterator<Item = Span>) -> io::Result<()> {
     advise_all(spans, libc::MADV_DONTNEED)
 }
 
+/// Has the kernel read each page of `span` alone from now on (MADV_RANDOM). It still maps cached pages
+/// around one that is touched.
+pub(crate) fn advise_random(span: Span) -> io::Result<()> {
+    advise(span, libc::MADV_RANDOM)
+}
+
+/// Undoes [`advise_random`] (MADV_NORMAL).
+pub(crate) fn advise_normal(span: Span) -> io::Result<()> {
+    advise(span, libc::MADV_NORMAL)
+}
+
 /// Has every page of `span` in the page table (MADV_POPULATE_READ), page by page.
 pub(crate) fn populate(span: Span) -> io::Result<()> {
     advise(span, MADV_POPULATE_READ)
@@ -78,8 +89,8 @@ pub(crate) fn batches_work(span: Span) -> bool {
 
 fn advise(span: Span, advice: libc::c_int) -> io::Result<()> {
     let addr = span.addr as *mut libc::c_void;
-    // SAFETY: WILLNEED and POPULATE_READ bring pages in and never change what memory holds; DONTNEED
-    // comes from `drop_all` only.
+    // SAFETY: WILLNEED and POPULATE_READ bring pages in and never change what memory holds, RANDOM and
+    // NORMAL change how faults read; DONTNEED comes from `drop_all` only.
     let result = unsafe { libc::madvise(addr, span.len, advice) };
     check(libc::c_long::from(result)).map(|_| ())
 }

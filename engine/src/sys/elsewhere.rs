@@ -44,3 +44,8 @@ pub(crate) fn page_size() -> PageSize {
         PageSize::new(usize::try_from(bytes).unwrap_or(4096))
     })
 }
+
+/// Nothing runs here that a child could miss.
+pub(crate) fn in_forked_child() -> bool {
+    false
+}

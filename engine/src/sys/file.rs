@@ -4,6 +4,8 @@ use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 
 use super::cache_view;
+use crate::page::ByteLen;
+use crate::record::FileStamp;
 
 /// Facts about a mapped file that cannot be asked for later, since a mapping keeps no descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +14,8 @@ pub(crate) struct FileFacts {
     pub(crate) device: (u32, u32),
     /// Whether mincore(2) tells the truth about it.
     pub(crate) is_cache_visible: bool,
+    /// Length and modification time when it was mapped.
+    pub(crate) stamp: FileStamp,
 }
 
 /// Reads the facts; two system calls.
@@ -23,7 +27,17 @@ pub(crate) fn file_facts(file: RawFd) -> io::Result<FileFacts> {
     // SAFETY: the call succeeded, so it has filled the structure.
     let stat = unsafe { raw.assume_init() };
     let device = (libc::major(stat.st_dev), libc::minor(stat.st_dev));
-    Ok(FileFacts { device, is_cache_visible: is_cache_visible(file, stat.st_uid) })
+    let len = ByteLen(u64::try_from(stat.st_size).unwrap_or(0));
+    let mtime_ns = mtime_ns(&stat);
+    let is_cache_visible = is_cache_visible(file, stat.st_uid);
+    Ok(FileFacts { device, is_cache_visible, stamp: FileStamp { len, mtime_ns } })
+}
+
+/// Nanoseconds since 1970; a time beyond what 64 bits hold is the last that they do.
+#[allow(clippy::unnecessary_cast, reason = "both are shorter where pointers are")]
+fn mtime_ns(stat: &libc::stat) -> i64 {
+    let seconds = (stat.st_mtime as i64).saturating_mul(1_000_000_000);
+    seconds.saturating_add(stat.st_mtime_nsec as i64)
 }
 
 /// The kernel shows the cache of a file to whoever owns it or may write it. cachestat(2) says EPERM

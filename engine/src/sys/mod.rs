@@ -27,7 +27,9 @@ mod usage;
 mod wake;
 mod wipe;
 
-pub(crate) use advise::{has_populate, populate, populate_around, will_need};
+pub(crate) use advise::{
+    advise_normal, advise_random, has_populate, populate, populate_around, will_need,
+};
 pub(crate) use arena::{Cell, FRAME_LEN, Fork};
 pub(crate) use around::fault_around;
 pub(crate) use bell::Bell;
