@@ -19,6 +19,7 @@ pub(crate) enum Access {
     ReadShared,
     ExecShared,
     ReadPrivate,
+    WriteShared,
     Other,
 }
 

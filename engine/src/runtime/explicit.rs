@@ -73,7 +73,7 @@ impl Explicit {
             move |span| Piece { span, what, handle: handle.clone() }
         };
         self.queue.extend(pieces().map(piece(What::Read)));
-        if shared.conduct != Conduct::ReadOnly {
+        if matches!(shared.conduct, Conduct::Follow | Conduct::OnRequest) {
             self.queue.extend(pieces().map(piece(What::Map)));
         }
         let end = Span { addr: 0, len: 0 };

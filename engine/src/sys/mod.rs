@@ -27,7 +27,10 @@ mod usage;
 mod wake;
 mod wipe;
 
-pub(crate) use advise::{has_populate, populate, populate_around, will_need};
+pub(crate) use advise::{
+    has_populate, has_populate_for_stores, populate, populate_around, populate_for_stores,
+    will_need,
+};
 pub(crate) use arena::{Cell, FRAME_LEN, Fork};
 pub(crate) use around::fault_around;
 pub(crate) use bell::Bell;
