@@ -7,6 +7,7 @@
 mod common;
 
 use std::fs::File;
+use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,6 +17,8 @@ use common::{
     KIB, MIB, Place, Random, becomes, mapped_bytes, page, present, role, skip, touch_all,
 };
 use mmap_ahead::{Advice, MmapMut, MmapOptions, Mode, PolicyKind, Stats, WRITE_BUDGET_DEFAULT};
+use rustix::fs::{FallocateFlags, Mode as FileMode, OFlags};
+use rustix::mount::{self, FsMountFlags, FsOpenFlags, MountAttrFlags};
 
 const FILE_LEN: usize = 256 * MIB;
 const STOP: usize = FILE_LEN / 8;
@@ -209,6 +212,85 @@ fn a_file_that_ends_early_ends_writing_ahead_and_nothing_else() {
     check_stored(&map[..40 * MIB]);
 }
 
+/// A file on a file system of its own that has room for `bytes`, or why there is none.
+fn file_with_room_for(bytes: usize) -> Result<File, String> {
+    let make = || -> rustix::io::Result<std::os::fd::OwnedFd> {
+        let made = mount::fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+        mount::fsconfig_set_string(made.as_fd(), "size", bytes.to_string())?;
+        mount::fsconfig_create(made.as_fd())?;
+        // Attached nowhere: it is gone with the last descriptor.
+        let root =
+            mount::fsmount(made.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())?;
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC;
+        rustix::fs::openat(root, "file", flags, FileMode::RUSR | FileMode::WUSR)
+    };
+    make().map(File::from).map_err(|error| format!("no file system of our own: {error}"))
+}
+
+/// How a store to `at` ends in a forked child: with this signal, 0 for none.
+fn signal_of_a_store(map: &mut [u8], at: usize) -> i32 {
+    // SAFETY: the child stores to memory that it has, and ends at once.
+    let pid = unsafe { libc::fork() };
+    assert!(pid >= 0);
+    if pid == 0 {
+        // SAFETY: no precondition; Rust's handler of SIGBUS would print first.
+        unsafe { libc::signal(libc::SIGBUS, libc::SIG_DFL) };
+        map[at] = 1;
+        // SAFETY: ends the child at once and has no precondition.
+        unsafe { libc::_exit(0) };
+    }
+    let mut status = -1;
+    // SAFETY: `status` is writable, and `pid` is a child of this process.
+    assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
+    if libc::WIFSIGNALED(status) { libc::WTERMSIG(status) } else { 0 }
+}
+
+#[test]
+fn a_full_file_system_is_met_by_the_programs_own_store_alone() {
+    if role().is_none() {
+        // A signal in a worker would be the end of the other tests.
+        return common::in_child("full");
+    }
+    const ROOM: usize = 16 * MIB;
+    const SEEN: usize = 8 * MIB;
+    let file = match file_with_room_for(ROOM) {
+        Ok(file) => file,
+        Err(reason) => skip!("{reason}"),
+    };
+    file.set_len(64 * MIB as u64).unwrap();
+    let mut options = asking();
+    options.budget(32 * MIB as u64);
+    let mut map = map(&options, &file);
+    // So slow that it is never overtaken: a window left to the writer would be the room it lacks.
+    for (index, chunk) in map[..SEEN].chunks_mut(MIB).enumerate() {
+        for part in chunk.chunks_mut(16 * page()) {
+            (0..part.len()).step_by(page()).for_each(|at| part[at] = index as u8 + 1);
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+    assert!(becomes(PATIENCE, || map.stats().refused == 1), "{:?}", map.stats());
+    assert!(map.stats().pages_mapped > 0, "{:?}", map.stats());
+    assert_eq!(allocated(&file), ROOM);
+    // All of the room is the program's: what was made ready is what comes next.
+    store_slowly(&mut map[..ROOM]);
+    assert_eq!(allocated(&file), ROOM);
+    assert_eq!(signal_of_a_store(&mut map, ROOM), libc::SIGBUS, "as with memmap2");
+    check_stored(&map[..ROOM]);
+    // Room is made: the program stores on, nobody writes ahead of it any more.
+    let stats = settled(&map);
+    rustix::fs::fallocate(
+        &file,
+        FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE,
+        0,
+        8 * MIB as u64,
+    )
+    .unwrap();
+    store_slowly(&mut map[ROOM..ROOM + 4 * MIB]);
+    thread::sleep(Duration::from_millis(100));
+    assert_eq!(allocated(&file), ROOM - 4 * MIB);
+    assert_eq!((map.stats().pages_mapped, map.stats().refused), (stats.pages_mapped, 1));
+}
+
 #[test]
 fn a_file_that_is_cut_under_a_writer_is_no_crash_of_ours() {
     if role().is_none() {
@@ -322,8 +404,7 @@ fn how_fast_a_gibibyte_is_stored() {
     let store = |options: &MmapOptions, is_allocated: bool| {
         let file = Place::Tmpfs.sparse(LEN).unwrap();
         if is_allocated {
-            rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, LEN as u64)
-                .unwrap();
+            rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, LEN as u64).unwrap();
         }
         let mut map = map(options, &file);
         let begun = Instant::now();

@@ -153,7 +153,8 @@ impl MmapOptions {
     /// most the [`budget`](MmapOptions::budget) past the last store: **so much of a sparse file may be
     /// allocated and never stored to**, and stays so until the file is truncated. Bytes never change.
     /// When the kernel refuses (no space, the file was truncated), it ends for this mapping, and the
-    /// program's own store meets what it would have met with memmap2.
+    /// program's own store meets what it would have met with memmap2 (SIGBUS); on a file system that is
+    /// almost full up to the budget earlier, since what is ahead has taken its space.
     ///
     /// Default: not, because the page table does not tell loads from stores, and a program that only
     /// reads a writable mapping must not find its file grown fat. A mapping that reaches beyond the end

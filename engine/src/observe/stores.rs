@@ -1,9 +1,11 @@
 //! The passive observer of a writer, in a mapping whose owner said that it stores forward.
 //!
 //! A write fault on small pages maps one page and nothing around it, so single pages do what the
-//! marker's blocks of 64 KiB do for readers: the first page of each window is left out, and its becoming
-//! present says that the writer has passed. The page table does not tell loads from stores: that these
-//! are stores is the word of the owner.
+//! marker's blocks of 64 KiB do for readers: the first page of each window is absent from the page table,
+//! and its becoming present says that the writer has passed. In the file it is allocated first of all
+//! (and then dropped from the page table): were space to end behind a page that is left out, the writer
+//! would find none for it. The page table does not tell loads from stores: that these are stores is the
+//! word of the owner.
 //!
 //! What is new in the page table is believed to be a writer only when it goes on: pages that appear
 //! in one go (MAP_POPULATE, advice, a read of 64 KiB) and then stay as they are get nothing.
@@ -18,6 +20,7 @@ use crate::fetch::Fetch;
 use crate::page::{Nanos, PageCount, PageIndex, PageRange};
 use crate::policy::{Source, Window};
 use crate::stats::Counters;
+use crate::sys;
 
 /// Markers and edges watched at once; the oldest are forgotten first. A look costs one scan each.
 const MARKERS_MAX: usize = 64;
@@ -41,7 +44,7 @@ struct Edge {
 
 #[derive(Debug)]
 pub(crate) struct Stores {
-    /// Pages that were absent after everything around them was mapped.
+    /// Pages that were absent after everything behind them was mapped.
     markers: Vec<PageIndex>,
     edges: Vec<Edge>,
     /// Pages whose presence is explained: mapped by us, or seen.
@@ -127,7 +130,7 @@ impl Stores {
         Ok(())
     }
 
-    /// Maps `window` but for its first page, if that is to say that the writer came.
+    /// Maps `window` and drops its first page again, if that is to say that the writer came.
     fn map_behind(
         &mut self,
         view: &View,
@@ -139,22 +142,32 @@ impl Stores {
         let Some(page) = marker.filter(|_| window.range.count() > PageCount(1)) else {
             return self.map_pages(view, window.range, fetch, counters);
         };
-        let was_absent = !view.any_present(one(page))?;
         let rest = PageRange::new(page.plus(PageCount(1)), window.range.end);
-        // The neighbour alone first: only the microseconds of that call lie between the two looks.
-        let neighbour = one(rest.start);
-        self.map_pages(view, neighbour, fetch, counters)?;
-        if was_absent && view.any_present(one(page))? {
+        let is_first = !view.any_present(PageRange::at(page, PageCount(2)))?;
+        self.map_one(view, page, fetch)?;
+        // Only the microseconds of that call lie between the two looks: a neighbour that came with the
+        // page sits in the same large folio.
+        if is_first && view.any_present(one(rest.start))? {
             Counters::add(&counters.false_markers, 1);
             self.still.false_marker();
-        } else if was_absent {
+        } else if is_first {
             self.still.true_marker();
+            // Refused on locked memory: then it is no marker.
+            let _ = sys::drop_from_page_table(view.span_of(one(page)));
         }
         if self.still.is_on() {
             return Ok(());
         }
-        self.map_pages(view, PageRange::new(neighbour.end, rest.end), fetch, counters)?;
+        self.map_pages(view, rest, fetch, counters)?;
         self.arm(view, page, counters)
+    }
+
+    fn map_one(&mut self, view: &View, page: PageIndex, fetch: &mut dyn Fetch) -> io::Result<()> {
+        // No space, or no file there any more: the program is to meet that by itself, and to find
+        // what space there is.
+        fetch.map(view.span_of(one(page))).inspect_err(|_| self.is_over = true)?;
+        self.known.assign(one(page), Known::Yes);
+        Ok(())
     }
 
     fn map_pages(
@@ -167,8 +180,6 @@ impl Stores {
         if pages.is_empty() {
             return Ok(());
         }
-        // No space, or no file there any more: the program is to meet that by itself, and to find
-        // what space there is.
         fetch.map(view.span_of(pages)).inspect_err(|_| self.is_over = true)?;
         self.known.assign(pages, Known::Yes);
         Counters::add(&counters.pages_mapped, pages.count().0);
