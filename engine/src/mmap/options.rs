@@ -1,7 +1,11 @@
+#[cfg(target_os = "linux")]
+use std::fs::File;
 use std::io;
 
 use memmap2::MapIfSafeError;
 
+#[cfg(target_os = "linux")]
+use super::AppendMap;
 use super::mapping::Mapped;
 use super::{Backing, Mapping, Mmap, MmapAsRawDesc, MmapMut, MmapRaw, Origin};
 use crate::options::{Ahead, Stores};
@@ -232,6 +236,23 @@ impl MmapOptions {
         // SAFETY: the same contract, passed on to the caller.
         let map = unsafe { self.plain.map_mut(file.as_raw_desc().0) }?;
         Ok(MmapMut { inner: self.start(map, &file, Backing::SharedFile, Access::WriteShared) })
+    }
+
+    /// Grows a file at its end by stores to a mapping: see [`AppendMap`].
+    ///
+    /// Implies [`write_ahead`](MmapOptions::write_ahead); [`offset`](MmapOptions::offset) and
+    /// [`len`](MmapOptions::len) are without effect: it goes on where the file ends. Nothing is changed
+    /// before the first append. Only on Linux.
+    ///
+    /// # Errors
+    /// Those of fstat(2); a file that is not open for reading and writing is an error of the first
+    /// append.
+    ///
+    /// # Safety
+    /// See [`Mmap`]. Besides, nobody else changes the length of the file until it is closed.
+    #[cfg(target_os = "linux")]
+    pub unsafe fn for_append(&self, file: File) -> io::Result<AppendMap> {
+        AppendMap::open(self.clone(), file)
     }
 
     /// Maps a file copy-on-write (MAP_PRIVATE): stores stay in this process.
