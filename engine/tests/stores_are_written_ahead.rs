@@ -198,8 +198,10 @@ fn a_file_that_ends_early_ends_writing_ahead_and_nothing_else() {
     let mut options = asking();
     options.len(FILE_LEN);
     let mut map = map(&options, &file);
-    store_slowly(&mut map[..40 * MIB]);
+    // What is ahead reaches over the end before the writer does.
+    store_slowly(&mut map[..36 * MIB]);
     assert!(becomes(PATIENCE, || map.stats().refused == 1), "{:?}", map.stats());
+    store_slowly(&mut map[..40 * MIB]);
     assert_eq!(file.metadata().unwrap().len(), 40 * MIB as u64);
     assert_eq!(allocated(&file), 40 * MIB);
     // It grows again: writing ahead has ended, stores work.
