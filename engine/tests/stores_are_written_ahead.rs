@@ -196,7 +196,7 @@ fn what_comes_in_one_go_is_no_run() {
 fn a_file_that_ends_early_ends_writing_ahead_and_nothing_else() {
     let Some(file) = Place::Tmpfs.sparse(40 * MIB) else { skip!("/dev/shm is no tmpfs") };
     let mut options = asking();
-    options.len(FILE_LEN);
+    options.len(FILE_LEN).budget(32 * MIB as u64);
     let mut map = map(&options, &file);
     // What is ahead reaches over the end before the writer does.
     store_slowly(&mut map[..36 * MIB]);
