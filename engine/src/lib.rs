@@ -38,7 +38,8 @@
 //! # Limits, in plain words
 //!
 //! - **Followed** are read-only mappings of files, from [`FOLLOWED_LEN_MIN`] on. Writable
-//!   mappings are plain memmap2; an explicit [`MmapMut::prefetch`] of a file starts the disk for them.
+//!   mappings are plain memmap2, unless [`MmapOptions::write_ahead`] says that the program stores forward
+//!   into a shared one; an explicit [`MmapMut::prefetch`] of a file starts the disk for them.
 //! - **Forward runs** are recognised, up to 16 at once. Strides, backward runs and random access are
 //!   left to the kernel.
 //! - **On large folios** (ext4, xfs: one fault maps up to 2 MiB) a warm file has nothing to win; the
@@ -103,7 +104,7 @@ pub mod lab;
 
 pub use error::Error;
 pub use mmap::*;
-pub use options::{BUDGET_DEFAULT, FOLLOWED_LEN_MIN, Fetcher, Mode};
+pub use options::{BUDGET_DEFAULT, FOLLOWED_LEN_MIN, Fetcher, Mode, WRITE_BUDGET_DEFAULT};
 #[cfg(all(target_os = "linux", not(elsewhere)))]
 pub use paged::*;
 pub use policy::PolicyKind;

@@ -4,10 +4,12 @@
 mod device;
 mod madvise;
 mod remap;
+mod stores;
 
 pub(crate) use device::read_ahead_of;
 pub(crate) use madvise::{Madvise, samples_are_cached};
 pub(crate) use remap::Remap;
+pub(crate) use stores::ForStores;
 
 use std::io;
 

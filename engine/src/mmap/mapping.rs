@@ -39,6 +39,14 @@ impl Origin {
             Backing::Anonymous => Access::Other,
         }
     }
+
+    /// How the runtime sees the mapping while it may be written.
+    pub(super) fn access_writable(&self) -> Access {
+        match self.backing {
+            Backing::SharedFile => Access::WriteShared,
+            Backing::PrivateFile | Backing::Anonymous => Access::Other,
+        }
+    }
 }
 
 /// What [`Mapping`] needs to know of memmap2's three types.

@@ -5,6 +5,8 @@
 
 #[macro_use]
 mod shared;
+#[cfg(target_os = "linux")]
+mod append;
 mod descriptor;
 mod mapping;
 mod mutable;
@@ -18,6 +20,8 @@ pub use memmap2::{Advice, MapIfSafeError, UncheckedAdvice};
 #[cfg(target_os = "linux")]
 pub use memmap2::RemapOptions;
 
+#[cfg(target_os = "linux")]
+pub use append::AppendMap;
 pub use descriptor::{MmapAsRawDesc, MmapRawDescriptor};
 pub use mutable::MmapMut;
 pub use options::MmapOptions;

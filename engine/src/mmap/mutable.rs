@@ -15,7 +15,8 @@ use crate::{Prefetch, Residency, Stats};
 /// A file or anonymous memory, to be read and written.
 ///
 /// It dereferences to `&mut [u8]`. Writable memory is not read ahead by itself; explicit
-/// [`prefetch`](MmapMut::prefetch) works on mappings of files.
+/// [`prefetch`](MmapMut::prefetch) works on mappings of files. A program that stores forward into a file
+/// has its pages made ready by [`MmapOptions::write_ahead`].
 ///
 /// # Safety
 /// The constructors for files are `unsafe` for the reasons given at [`Mmap`].

@@ -1,10 +1,14 @@
+#[cfg(target_os = "linux")]
+use std::fs::File;
 use std::io;
 
 use memmap2::MapIfSafeError;
 
+#[cfg(target_os = "linux")]
+use super::AppendMap;
 use super::mapping::Mapped;
 use super::{Backing, Mapping, Mmap, MmapAsRawDesc, MmapMut, MmapRaw, Origin};
-use crate::options::Ahead;
+use crate::options::{Ahead, Stores};
 use crate::page::ByteLen;
 use crate::runtime::Access;
 use crate::{Fetcher, Mode, PolicyKind};
@@ -138,9 +142,38 @@ impl MmapOptions {
     /// prefetch or [`replay`](Mmap::replay) fetches.
     ///
     /// Unit: bytes, rounded down to whole pages. Default:
-    /// [`BUDGET_DEFAULT`](crate::BUDGET_DEFAULT), 64 MiB. With 0 nothing is read ahead.
+    /// [`BUDGET_DEFAULT`](crate::BUDGET_DEFAULT), 64 MiB; for
+    /// [`write_ahead`](MmapOptions::write_ahead) [`WRITE_BUDGET_DEFAULT`](crate::WRITE_BUDGET_DEFAULT),
+    /// 16 MiB. With 0 nothing is read or written ahead.
     pub fn budget(&mut self, bytes: u64) -> &mut Self {
-        self.ahead.budget = ByteLen(bytes);
+        self.ahead.budget = Some(ByteLen(bytes));
+        self
+    }
+
+    /// Says that the program stores forward into the mapping: pages are made ready for stores ahead of
+    /// it (MADV_POPULATE_WRITE), in the background, so that a store does not fault.
+    ///
+    /// Works on [`map_mut`](MmapOptions::map_mut), inside a forward run that has been seen to go on, at
+    /// most the [`budget`](MmapOptions::budget) past the last store: **so much of a sparse file may be
+    /// allocated and never stored to**, and stays so until the file is truncated. Bytes never change.
+    /// When the kernel refuses (no space, the file was truncated), it ends for this mapping, and the
+    /// program's own store meets what it would have met with memmap2 (SIGBUS); on a file system that is
+    /// almost full up to the budget earlier, since what is ahead has taken its space.
+    ///
+    /// Default: not, because the page table does not tell loads from stores, and a program that only
+    /// reads a writable mapping must not find its file grown fat. A mapping that reaches beyond the end
+    /// of its file is written ahead up to there, once: let the file grow first.
+    ///
+    /// Without effect on private, anonymous and read-only mappings, on [`map_raw`](MmapOptions::map_raw), on mappings shorter
+    /// than [`FOLLOWED_LEN_MIN`](crate::FOLLOWED_LEN_MIN), with [`Mode::Off`], with
+    /// [`PolicyKind::Off`], with `MMAP_AHEAD=off` in the environment, and in a forked child. Where the
+    /// file system has large folios (ext4, xfs), a fault maps up to 2 MiB by itself, and it keeps still.
+    ///
+    /// Kernel: 5.14 for MADV_POPULATE_WRITE; before that without effect.
+    ///
+    /// Source: madvise(2).
+    pub fn write_ahead(&mut self) -> &mut Self {
+        self.ahead.stores = Stores::Forward;
         self
     }
 
@@ -229,7 +262,24 @@ impl MmapOptions {
     pub unsafe fn map_mut<T: MmapAsRawDesc>(&self, file: T) -> io::Result<MmapMut> {
         // SAFETY: the same contract, passed on to the caller.
         let map = unsafe { self.plain.map_mut(file.as_raw_desc().0) }?;
-        Ok(MmapMut { inner: self.start(map, &file, Backing::SharedFile, Access::Other) })
+        Ok(MmapMut { inner: self.start(map, &file, Backing::SharedFile, Access::WriteShared) })
+    }
+
+    /// Grows a file at its end by stores to a mapping: see [`AppendMap`].
+    ///
+    /// Implies [`write_ahead`](MmapOptions::write_ahead); [`offset`](MmapOptions::offset) and
+    /// [`len`](MmapOptions::len) are without effect: it goes on where the file ends. Nothing is changed
+    /// before the first append. Only on Linux.
+    ///
+    /// # Errors
+    /// Those of fstat(2); a file that is not open for reading and writing is an error of the first
+    /// append.
+    ///
+    /// # Safety
+    /// See [`Mmap`]. Besides, nobody else changes the length of the file until it is closed.
+    #[cfg(target_os = "linux")]
+    pub unsafe fn for_append(&self, file: File) -> io::Result<AppendMap> {
+        AppendMap::open(self.clone(), file)
     }
 
     /// Maps a file copy-on-write (MAP_PRIVATE): stores stay in this process.

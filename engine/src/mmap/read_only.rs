@@ -7,8 +7,7 @@ use memmap2::RemapOptions;
 use memmap2::{Advice, MapIfSafeError, UncheckedAdvice};
 
 use super::range::{clip, clip_many};
-use super::{Mapping, MmapAsRawDesc, MmapMut, MmapOptions};
-use crate::runtime::Access;
+use super::{Mapping, MmapAsRawDesc, MmapMut, MmapOptions, Origin};
 use crate::{Error, Prefetch, RecordedSet, Residency, Stats};
 
 /// A file in memory, to be read, and read ahead of whoever reads it.
@@ -116,7 +115,7 @@ impl Mmap {
     ///
     /// Source: mprotect(2).
     pub fn make_mut(self) -> io::Result<MmapMut> {
-        let inner = self.inner.protect(|_| Access::Other, memmap2::Mmap::make_mut)?;
+        let inner = self.inner.protect(Origin::access_writable, memmap2::Mmap::make_mut)?;
         Ok(MmapMut { inner })
     }
 }

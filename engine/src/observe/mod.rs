@@ -1,10 +1,11 @@
-//! Who saw what: ways to learn where a reader is.
+//! Who saw what: ways to learn where a reader, or a writer, is.
 
 mod blocks;
 mod guard;
 mod marker;
 mod pinpoint;
 mod still;
+mod stores;
 mod sweep;
 mod trail;
 mod view;
@@ -12,6 +13,7 @@ mod view;
 pub(crate) use guard::Guard;
 pub(crate) use marker::Marker;
 pub(crate) use pinpoint::Pinpoint;
+pub(crate) use stores::Stores;
 pub(crate) use view::View;
 
 use std::io;
@@ -108,6 +110,11 @@ pub(crate) trait Observer: Send {
     /// A reader went on by `pages` while windows are left to it: whether that goes on, or the next
     /// window is to be tried.
     fn rests(&mut self, _pages: PageCount) -> bool {
+        false
+    }
+
+    /// Whether fetching for this mapping has to end for good.
+    fn is_over(&self) -> bool {
         false
     }
 

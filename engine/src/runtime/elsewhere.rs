@@ -22,6 +22,7 @@ pub(crate) enum Access {
     ReadShared,
     ExecShared,
     ReadPrivate,
+    WriteShared,
     Other,
 }
 

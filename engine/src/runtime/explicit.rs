@@ -75,7 +75,7 @@ impl Explicit {
             let handle = handle.clone();
             move |spans| Piece { spans, what, handle: handle.clone() }
         };
-        if shared.conduct != Conduct::ReadOnly {
+        if matches!(shared.conduct, Conduct::Follow | Conduct::OnRequest) {
             self.queue.extend(pieces.iter().cloned().map(piece(What::Read)));
             self.queue.extend(pieces.into_iter().map(piece(What::Map)));
         } else {

@@ -11,7 +11,7 @@ use super::prefetch::{Prefetch, PrefetchState};
 use super::recording::Recording;
 use super::shared::{Conduct, Fate, Request, Shared};
 use crate::Error;
-use crate::options::{Ahead, FOLLOWED_LEN_MIN, Mode};
+use crate::options::{Ahead, FOLLOWED_LEN_MIN, Mode, Stores};
 use crate::record::RecordedSet;
 use crate::residency::Residency;
 use crate::stats::{Counters, Stats};
@@ -31,7 +31,9 @@ pub(crate) enum Access {
     ExecShared,
     /// PROT_READ, MAP_PRIVATE.
     ReadPrivate,
-    /// Writable in any way, or anonymous: never followed by itself.
+    /// PROT_READ | PROT_WRITE, MAP_SHARED: written ahead where that was asked for.
+    WriteShared,
+    /// Writable in any other way, or anonymous: never followed by itself.
     Other,
 }
 
@@ -69,19 +71,18 @@ impl Follow {
         if ahead.mode == Mode::Off || is_switched_off() || sys::in_forked_child() {
             return Follow::inert();
         }
-        let is_read_only = region.access != Access::Other && region.len > 0;
-        let is_followed =
-            is_read_only && region.len as u64 >= FOLLOWED_LEN_MIN.0 && sys::has_populate();
-        let is_recorded = is_read_only && ahead.record;
-        let facts = file.filter(|_| is_followed || is_recorded);
-        let facts = facts.and_then(|file| sys::file_facts(file).ok());
+        let conduct = conduct(&region, ahead);
+        let is_read_only = !matches!(region.access, Access::WriteShared | Access::Other);
+        let is_recorded = is_read_only && region.len > 0 && ahead.record;
+        let is_read = conduct == Some(Conduct::Follow) || is_recorded;
+        let facts = file.filter(|_| is_read).and_then(|file| sys::file_facts(file).ok());
         let tie = Tie { region, ahead: ahead.clone(), facts, shared: OnceLock::new() };
         let recorded = tie.shared_to_record().filter(|_| is_recorded);
         if let Some(shared) = recorded {
             Pool::get().follow(&shared);
             let _ = tie.shared.set(shared);
-        } else if is_followed {
-            let shared = tie.share(Conduct::Follow, file);
+        } else if let Some(conduct) = conduct {
+            let shared = tie.share(conduct, file);
             Pool::get().follow(&shared);
             let _ = tie.shared.set(shared);
         }
@@ -235,7 +236,7 @@ impl Tie {
     /// The shared part, made when an explicit call needs it first.
     fn shared(&self) -> &Arc<Shared> {
         let conduct = match self.region.access {
-            Access::Other => Conduct::ReadOnly,
+            Access::WriteShared | Access::Other => Conduct::ReadOnly,
             _ => Conduct::OnRequest,
         };
         self.shared.get_or_init(|| self.share(conduct, None))
@@ -290,7 +291,7 @@ impl Tie {
         for range in ranges.iter().filter(|range| !range.is_empty()) {
             let pages = self.region.pages_of(range.clone());
             let requested = shared.requested.load(Ordering::Relaxed);
-            let room = self.ahead.budget.0.saturating_sub(requested);
+            let room = self.ahead.budget().0.saturating_sub(requested);
             let taken = pages.slice(0, usize::try_from(room).unwrap_or(usize::MAX));
             if !taken.is_empty() {
                 shared.requested.fetch_add(taken.len as u64, Ordering::Relaxed);
@@ -328,6 +329,22 @@ impl Region {
         let end = (self.addr + range.end).next_multiple_of(page);
         Span { addr: start, len: end - start }
     }
+}
+
+/// How `region` is followed from the start on, if it is.
+fn conduct(region: &Region, ahead: &Ahead) -> Option<Conduct> {
+    if (region.len as u64) < FOLLOWED_LEN_MIN.0 {
+        return None;
+    }
+    let (conduct, is_possible) = match region.access {
+        Access::Other => return None,
+        Access::WriteShared if ahead.stores == Stores::Unknown => return None,
+        Access::WriteShared => (Conduct::WriteAhead, sys::has_populate_for_stores()),
+        Access::ReadShared | Access::ExecShared | Access::ReadPrivate => {
+            (Conduct::Follow, sys::has_populate())
+        }
+    };
+    is_possible.then_some(conduct)
 }
 
 /// MMAP_AHEAD=off in the environment, read once.

@@ -30,6 +30,8 @@ pub(super) struct Request {
 pub(super) enum Conduct {
     /// Follow readers, build page tables.
     Follow,
+    /// Follow writers, build page tables that may be stored to.
+    WriteAhead,
     /// Build page tables, but only when asked.
     OnRequest,
     /// Nothing: what a reader touches is being recorded.
@@ -174,7 +176,7 @@ impl Shared {
 
     /// Whether readers are followed at the moment.
     pub(super) fn is_followed(&self) -> bool {
-        self.conduct == Conduct::Follow
+        matches!(self.conduct, Conduct::Follow | Conduct::WriteAhead)
             && !self.is_paused.load(Ordering::Relaxed)
             && !self.is_random.load(Ordering::Relaxed)
     }

@@ -9,11 +9,13 @@ use super::clock;
 use super::explicit::Explicit;
 use super::pace::{Next, Pace};
 use super::shared::{Conduct, Shared};
-use crate::fetch::{Fetch, Madvise, Read, Remap, read_ahead_of, samples_are_cached};
-use crate::observe::{Guard, Marker, Observer, Pinpoint, Touches, View};
+use crate::fetch::{Fetch, ForStores, Madvise, Read, Remap, read_ahead_of, samples_are_cached};
+use crate::observe::{Guard, Marker, Observer, Pinpoint, Stores, Touches, View};
 use crate::options::Fetcher;
 use crate::page::{ByteLen, Nanos, PageCount, PageRange};
-use crate::policy::{self, Event, Geometry, Outcome, Plan, Policy, Source, Step, Window};
+use crate::policy::{
+    self, Event, Geometry, Outcome, Plan, Policy, PolicyKind, Source, Step, Window,
+};
 use crate::residency::Residency;
 use crate::stats::Counters;
 use crate::sys::{self, Span};
@@ -108,6 +110,10 @@ impl Task {
         let next = match &mut self.state {
             State::Ready(kit) if shared.is_followed() => {
                 match kit.step(shared, begun, before_fetch) {
+                    Ok(_) if kit.observer.is_over() => {
+                        self.state = State::Off;
+                        Next::Dormant
+                    }
                     Ok(next) => next,
                     Err(error) => {
                         tracing::warn!(%error, "mmap-ahead: cannot look at the page table; it is off");
@@ -124,15 +130,17 @@ impl Task {
 
 impl Kit {
     fn new(shared: &Shared) -> Option<Kit> {
-        if shared.conduct != Conduct::Follow {
-            return None;
+        match shared.conduct {
+            Conduct::Follow => {}
+            Conduct::WriteAhead => return Kit::for_stores(shared),
+            Conduct::OnRequest | Conduct::ReadOnly | Conduct::Record => return None,
         }
         let pagemap = super::pagemap()?;
         let around = sys::fault_around(pagemap);
         let page_size = sys::page_size();
         let view = View { span: shared.span, page_size, around, pagemap };
         let len = ByteLen(shared.span.len as u64);
-        let mut geometry = Geometry::new(page_size, len, shared.ahead.budget);
+        let mut geometry = Geometry::new(page_size, len, shared.ahead.budget());
         geometry.fault_around = view.block_len();
         let observer: Box<dyn Observer> = match &shared.guard {
             Some(slot) => {
@@ -146,22 +154,51 @@ impl Kit {
                 Box::new(Marker::new(&view, pinpoint, shared.faults))
             }
         };
-        Some(Kit {
+        let policy = shared.ahead.policy.build(geometry);
+        Some(Kit::join(view, observer, policy, fetcher(shared, around), geometry.budget))
+    }
+
+    /// For a writer: forward runs alone, seen page by page.
+    fn for_stores(shared: &Shared) -> Option<Kit> {
+        let pagemap = super::pagemap()?;
+        let page_size = sys::page_size();
+        let around = page_size.bytes() as usize;
+        let view = View { span: shared.span, page_size, around, pagemap };
+        let len = ByteLen(shared.span.len as u64);
+        let mut geometry = Geometry::new(page_size, len, shared.ahead.budget_for_stores());
+        geometry.fault_around = view.block_len();
+        let kind = match shared.ahead.policy {
+            PolicyKind::Off => PolicyKind::Off,
+            _ => PolicyKind::Ramp,
+        };
+        let observer = Box::new(Stores::new(&view));
+        let policy = kind.build(geometry);
+        Some(Kit::join(view, observer, policy, Box::new(ForStores), geometry.budget))
+    }
+
+    fn join(
+        view: View,
+        observer: Box<dyn Observer>,
+        policy: Box<dyn Policy>,
+        fetch: Box<dyn Fetch>,
+        budget: PageCount,
+    ) -> Kit {
+        Kit {
             view,
             observer,
-            policy: shared.ahead.policy.build(geometry),
-            fetch: fetcher(shared, around),
+            policy,
+            fetch,
             pace: Pace::new(),
             touches: Touches::default(),
             plan: Plan::new(),
             pending: VecDeque::new(),
-            budget: geometry.budget,
+            budget,
             resident: 0,
             started: 0,
             is_cold: false,
             waits_since: None,
             arriving: None,
-        })
+        }
     }
 
     fn step(
@@ -184,7 +221,7 @@ impl Kit {
             let Some(work) = self.next_work(now) else { break };
             self.carry_out(work, shared, before_fetch);
             now = clock::now();
-            if shared.gate.is_closed() {
+            if shared.gate.is_closed() || self.observer.is_over() {
                 return Ok(Next::Dormant);
             }
             if now.since(begun).0 > STEP_NANOS_MAX {

@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{Span, check, page_size};
 
-/// Linux 5.14.
+/// Linux 5.14, both.
 const MADV_POPULATE_READ: libc::c_int = 22;
+const MADV_POPULATE_WRITE: libc::c_int = 23;
 /// The same numbers on every architecture (unified table).
 const SYS_PIDFD_OPEN: libc::c_long = 434;
 const SYS_PROCESS_MADVISE: libc::c_long = 440;
@@ -47,6 +48,19 @@ pub(crate) fn populate(span: Span) -> io::Result<()> {
     advise(span, MADV_POPULATE_READ)
 }
 
+/// Has every page of `span` in the page table, ready for stores, as if one had been made to each
+/// (MADV_POPULATE_WRITE): holes of the file are allocated, its pages are dirty, no byte changes. What
+/// would be SIGBUS for a store (no space, beyond the end of the file) is EFAULT here.
+pub(crate) fn populate_for_stores(span: Span) -> io::Result<()> {
+    advise(span, MADV_POPULATE_WRITE)
+}
+
+/// Takes `span`, a part of a shared mapping of a file, out of the page table (MADV_DONTNEED). The file's
+/// pages stay as they are, with what was stored to them; the next touch maps them again.
+pub(crate) fn drop_from_page_table(span: Span) -> io::Result<()> {
+    advise(span, libc::MADV_DONTNEED)
+}
+
 /// Has `span` in the page table by touching one page in `around` bytes and leaving the others to
 /// the kernel's fault-around: measured at 22 GB/s on tmpfs, where [`populate`] reaches 12.5, since
 /// each page that is there already costs it a walk.
@@ -75,6 +89,12 @@ pub(crate) fn has_populate() -> bool {
     *HAS.get_or_init(|| is_known(MADV_POPULATE_READ))
 }
 
+/// Whether this kernel has MADV_POPULATE_WRITE: asked once, with an empty range.
+pub(crate) fn has_populate_for_stores() -> bool {
+    static HAS: OnceLock<bool> = OnceLock::new();
+    *HAS.get_or_init(|| is_known(MADV_POPULATE_WRITE))
+}
+
 /// Whether this kernel knows `advice` at all: asked with an empty range, which changes nothing.
 pub(crate) fn is_known(advice: libc::c_int) -> bool {
     advise(Span { addr: 0, len: 0 }, advice).is_ok()
@@ -89,8 +109,10 @@ pub(crate) fn batches_work(span: Span) -> bool {
 
 fn advise(span: Span, advice: libc::c_int) -> io::Result<()> {
     let addr = span.addr as *mut libc::c_void;
-    // SAFETY: WILLNEED and POPULATE_READ bring pages in and never change what memory holds, RANDOM and
-    // NORMAL change how faults read; DONTNEED comes from `drop_all` only.
+    // SAFETY: WILLNEED, POPULATE_READ and POPULATE_WRITE bring pages in and never change what memory
+    // holds, RANDOM and NORMAL change how faults read; DONTNEED comes from `drop_all`, whose callers own
+    // the memory, and from `drop_from_page_table`, for shared mappings of files, whose bytes it does not
+    // change either.
     let result = unsafe { libc::madvise(addr, span.len, advice) };
     check(libc::c_long::from(result)).map(|_| ())
 }

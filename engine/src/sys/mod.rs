@@ -28,7 +28,8 @@ mod wake;
 mod wipe;
 
 pub(crate) use advise::{
-    advise_normal, advise_random, has_populate, populate, populate_around, will_need,
+    advise_normal, advise_random, drop_from_page_table, has_populate, has_populate_for_stores,
+    populate, populate_around, populate_for_stores, will_need,
 };
 pub(crate) use arena::{Cell, FRAME_LEN, Fork};
 pub(crate) use around::fault_around;
