@@ -118,7 +118,11 @@ impl Stride {
         let reach = i64::from(self.planned) + SKIPPED_MAX;
         let behind = self.behind();
         let step = |slack| self.step_in(touched, slack);
-        let exact = step(self.slack()).filter(|step| (-behind..=reach).contains(step));
+        // To have come from the other side, a block must begin where its step would.
+        let is_there = |step| self.position(step) == Some(touched.start);
+        let exact = step(self.slack())
+            .filter(|step| (-behind..=reach).contains(step))
+            .filter(|&step| !self.is_before_first(step) || is_there(step));
         let growth = || self.grown_step(touched).map(Meant::Growth);
         // A page off: then its steps are not whole pages apart after all.
         let near = || step(PageCount(1)).filter(|step| (1..=reach).contains(step));

@@ -263,9 +263,19 @@ impl Pager {
         // In the order in which their readers come to them.
         let steps: Vec<_> = self.plan.steps().iter().map(|step| step.range).collect();
         for range in steps {
-            self.queue(range.intersect(self.shape.pages()), &[]);
+            self.queue_step(range.intersect(self.shape.pages()));
         }
         self.plan.clear();
+    }
+
+    /// A step alone. A short one waits for its touch, which the policy is to hear of: to be mapped unseen
+    /// would also make it a page that was shown once. Long ones would not all find room to wait.
+    fn queue_step(&mut self, range: PageRange) {
+        let is_short = self.shape.page_size.len_of(range.count()).0 < PIECE_BYTES;
+        let arrival = if is_short { Arrival::Park } else { Arrival::Map };
+        let piece = self.shape.page_size.pages_for(crate::page::ByteLen(PIECE_BYTES));
+        let room = AHEAD_MAX.saturating_sub(self.ahead.len());
+        self.ahead.extend(range.pieces(piece).take(room).map(|part| Ahead::Small(part, arrival)));
     }
 
     /// An explicit prefetch: as much of it as fits beside what is being read.
@@ -359,8 +369,10 @@ impl Pager {
     fn start_pieces(&mut self, range: PageRange, arrival: Arrival) -> bool {
         let slot = self.shape.slot_of(range.start);
         if !self.slots.contains_key(&slot) {
+            // What lies around a step is not read with it, nor by who touches it too early.
             let piece = self.shape.page_size.pages_for(crate::page::ByteLen(PIECE_BYTES));
-            self.begin_small(slot, piece);
+            let unit = if arrival == Arrival::Park { self.unit } else { piece };
+            self.begin_small(slot, unit);
         }
         let mut at = range.start;
         while at < range.end {
