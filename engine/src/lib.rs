@@ -38,10 +38,12 @@
 //! # Limits, in plain words
 //!
 //! - **Followed** are read-only mappings of files, from [`FOLLOWED_LEN_MIN`] on. Writable
-//!   mappings are plain memmap2, unless [`MmapOptions::write_ahead`] says that the program stores forward
-//!   into a shared one; an explicit [`MmapMut::prefetch`] of a file starts the disk for them.
-//! - **Forward runs** are recognised, up to 16 at once. Strides, backward runs and random access are
-//!   left to the kernel.
+//!   mappings are plain memmap2, unless [`MmapOptions::write_ahead`] says that stores run forward;
+//!   an explicit [`MmapMut::prefetch`] of a file starts the disk for them.
+//! - **Runs and strides** are recognised, in both directions, many at once: see
+//!   [`policy::Adaptive`]. Forward runs are read and mapped ahead; backward runs and strides are read ahead,
+//!   page by page where only a page is read of each step, and left to the reader to map. Random access
+//!   is left to the kernel.
 //! - **On large folios** (ext4, xfs: one fault maps up to 2 MiB) a warm file has nothing to win; the
 //!   helper notices and keeps still.
 //! - On a **cold disk** whose `read_ahead_kb` is 1024 or more the kernel reads at the device's speed by

@@ -123,7 +123,7 @@ impl MmapOptions {
 
     /// What decides which pages come next.
     ///
-    /// Default: [`PolicyKind::Ramp`]. Without effect where nothing is followed: see
+    /// Default: [`PolicyKind::Adaptive`]. Without effect where nothing is followed: see
     /// [`mode`](MmapOptions::mode).
     pub fn policy(&mut self, policy: PolicyKind) -> &mut Self {
         self.ahead.policy = policy;

@@ -111,7 +111,7 @@ impl PagedOptions {
         self
     }
 
-    /// What is read ahead. Default: [`PolicyKind::Ramp`]; with [`PolicyKind::Off`] only what is
+    /// What is read ahead. Default: [`PolicyKind::Adaptive`]; with [`PolicyKind::Off`] only what is
     /// touched is read.
     #[must_use]
     pub fn policy(mut self, policy: PolicyKind) -> PagedOptions {

@@ -12,8 +12,9 @@ const WINDOW_BYTES_MAX: u64 = 2 << 20;
 /// 4, 8 and 16 of them: warm tmpfs 1.92, 1.97 and 2.09 times plain mmap; a cold disk (2 to 3 GB/s)
 /// is busy with 16 MiB, and twice that rides out its pauses and ours.
 const WINDOWS_AHEAD: u64 = 16;
-/// The same by the reader's own pace, where that is followed: so long before it comes, beside the time
-/// that the device needs. Whoever reads at 0.5 GB/s has the 32 MiB above; who reads slowly has less.
+/// The same by the reader's own pace, where that is followed: so long before it comes, beside the
+/// time that the device needs. Whoever reads at 0.5 GB/s has the 32 MiB above; who reads slowly has
+/// less.
 const LEAD_NANOS: u64 = 64_000_000;
 /// Who has read more than this in one go by the first look is a run: eight faults.
 const RUN_BYTES: u64 = 512 << 10;
