@@ -140,8 +140,10 @@ impl Runs {
         let now = self.counts(&run);
         self.tally.ahead = self.tally.ahead - before + now;
         self.tally.live = self.tally.live - u64::from(before > 0) + u64::from(now > 0);
-        // A run that is none yet has no gaps: what skips pages may be a stride.
-        let slack = if run.is_proven() { self.slack } else { PageCount(0) };
+        // A run that is none yet skips no whole block: whoever does may take strides. Of a block that one
+        // fault maps only one page may be known.
+        let unproven = PageCount(self.slack.0.saturating_sub(1));
+        let slack = if run.is_proven() { self.slack } else { unproven };
         let back = run.start.max(run.next.minus(BEHIND_PAGES));
         self.claims.set(slot, back, run.reach.max(run.next).plus(slack));
     }

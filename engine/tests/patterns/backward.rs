@@ -40,3 +40,14 @@ fn a_set_of_blocks_found_at_once_is_no_forward_run() {
     assert!(plan.steps().iter().all(|step| step.range.end.0 <= 1988 * 16));
     assert!(!plan.steps().is_empty());
 }
+
+#[test]
+fn it_is_seen_as_well_where_of_some_blocks_only_the_page_of_the_fault_is_known() {
+    let mut driver = Driver::new();
+    for number in (900..1000).rev() {
+        let start = number * 16;
+        let end = if number % 2 == 0 { start + 1 } else { start + 16 };
+        driver.touch(&[pages(start, end)]);
+    }
+    assert!(driver.steps.iter().any(|step| step.contains(PageIndex(899 * 16))));
+}

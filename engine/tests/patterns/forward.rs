@@ -24,3 +24,13 @@ fn what_is_read_ahead_never_overlaps_and_stays_within_half_the_budget() {
     let furthest = driver.reads.iter().map(|range| range.end.0).max().unwrap();
     assert!(furthest - 4000 * 16 <= (mmap_ahead::BUDGET_DEFAULT.0 >> 12) / 2);
 }
+
+#[test]
+fn it_is_seen_as_well_where_of_each_block_only_the_page_of_the_fault_is_known() {
+    let mut driver = Driver::new();
+    for number in 10..100 {
+        driver.touch(&[pages(number * 16, number * 16 + 1)]);
+    }
+    assert!(driver.reads.iter().any(|read| read.contains(PageIndex(101 * 16))));
+    assert!(driver.steps.is_empty());
+}
