@@ -60,6 +60,10 @@ counters! {
     /// Markers that were present right after their window was mapped, because a large folio maps
     /// its neighbours too: they say nothing about the reader and are not believed.
     false_markers,
+    /// Steps of strides and backward runs that were read ahead and watched.
+    steps,
+    /// Those of them that their reader took: of `steps`, what was worth reading.
+    steps_taken,
     /// Looks that found the reader beyond everything that was mapped ahead.
     late,
     /// Fetches that the kernel refused; the reader falls back to the kernel's own behaviour.

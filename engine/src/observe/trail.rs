@@ -63,6 +63,7 @@ impl Trails {
         let awaited = Awaited { range: step.range, is_open_ended };
         let trail = self.trail_of(stream);
         if trail.steps.len() < STEPS_MAX {
+            Counters::add(&counters.steps, 1);
             trail.steps.push_back(awaited);
         }
         Ok(())
@@ -128,6 +129,7 @@ impl Trail {
             }
         };
         self.vain_looks = 0;
+        Counters::add(&counters.steps_taken, taken as u64);
         // The reader may be in the midst of the last one: those before it are over.
         let over = self.passed.into_iter().chain(self.steps.iter().take(taken - 1).copied());
         if let Some(grown) = read_behind(view, pinpoint, over.last(), counters)? {
