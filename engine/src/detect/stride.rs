@@ -47,13 +47,15 @@ pub(crate) struct Stride {
 pub(super) enum Meant {
     /// The step so many after the last one, or before it.
     Step(i64),
-    /// More of the step so many before the last one.
-    Growth(i64),
+    /// Some of what is known of the step so many before the last one.
+    Inside(i64),
+    /// More than is known of it, up to so many pages from its start on.
+    Growth(i64, PageCount),
 }
 
 impl Meant {
     pub(super) fn steps_away(self) -> u64 {
-        let (Meant::Step(step) | Meant::Growth(step)) = self;
+        let (Meant::Step(step) | Meant::Inside(step) | Meant::Growth(step, _)) = self;
         step.unsigned_abs()
     }
 }
@@ -123,7 +125,7 @@ impl Stride {
         let exact = step(self.slack())
             .filter(|step| (-behind..=reach).contains(step))
             .filter(|&step| !self.is_before_first(step) || is_there(step));
-        let growth = || self.grown_step(touched).map(Meant::Growth);
+        let growth = || self.part_of_step(touched);
         // A page off: then its steps are not whole pages apart after all.
         let near = || step(PageCount(1)).filter(|step| (1..=reach).contains(step));
         exact.map(Meant::Step).or_else(growth).or_else(|| near().map(Meant::Step))
@@ -151,11 +153,10 @@ impl Stride {
         }
     }
 
-    /// Reads as much again of each step as was known, or `more`. The answer is what was known.
-    pub(super) fn grow(&mut self, more: PageCount) -> PageCount {
+    /// Reads `reads` pages of each step, or twice what was known. The answer is what was known.
+    pub(super) fn grow(&mut self, reads: PageCount) -> PageCount {
         let known = self.extent;
-        let grown = PageCount(known.0 + more.max(known).0);
-        *self = self.with_extent(grown);
+        *self = self.with_extent(reads.max(PageCount(2 * known.0)));
         known
     }
 
@@ -219,11 +220,14 @@ impl Stride {
         })
     }
 
-    /// The step behind whose known pages `touched` goes on, if it is one of the latest.
-    fn grown_step(&self, touched: PageRange) -> Option<i64> {
-        let start = PageIndex(touched.start.0.checked_sub(self.extent.0)?);
-        let step = self.step_in(PageRange::at(start, PageCount(1)), self.slack())?;
-        (-GROWN_BEHIND_MAX..=0).contains(&step).then_some(step)
+    /// What `touched` is to the step that it begins in or right behind, if that is one of the latest.
+    fn part_of_step(&self, touched: PageRange) -> Option<Meant> {
+        let from = touched.start.minus(self.extent);
+        let starts = PageRange::new(from, touched.start.plus(PageCount(1)));
+        let step = self.step_in(starts, PageCount(0))?;
+        let step = Some(step).filter(|step| (-GROWN_BEHIND_MAX..=0).contains(step))?;
+        let reads = touched.end.since(self.position(step)?);
+        Some(if reads > self.extent { Meant::Growth(step, reads) } else { Meant::Inside(step) })
     }
 }
 

@@ -35,6 +35,8 @@ pub(crate) enum Stepped {
     Grew { slot: usize, from: PageCount },
     /// A step that it has passed.
     Behind(usize),
+    /// A part of one of its latest steps.
+    Inside(usize),
 }
 
 /// Touches at a constant distance.
@@ -131,7 +133,8 @@ impl Strides {
                 stride.confirm();
                 Stepped::Behind(slot)
             }
-            Meant::Growth(_) => Stepped::Grew { slot, from: stride.grow(touched.count()) },
+            Meant::Inside(_) => Stepped::Inside(slot),
+            Meant::Growth(_, reads) => Stepped::Grew { slot, from: stride.grow(reads) },
         };
         self.put(slot, stride);
         Some(stepped)

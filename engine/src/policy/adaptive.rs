@@ -127,6 +127,9 @@ impl Policy for Adaptive {
                 pages.iter().for_each(|&range| self.touched(range, at, plan));
                 self.strides.end_look();
             }
+            Event::ReadOn { pages, at } => {
+                self.strides.read_on(pages, at, plan);
+            }
             _ => {
                 if let Event::Arrived { took, .. } = *event {
                     self.latency.measured(took);

@@ -51,7 +51,10 @@ impl Policy for Fixed {
                 }
             }
             Event::Pressure => self.window = PageCount((self.window.0 / 2).max(1)),
-            Event::Fetched { .. } | Event::Arrived { .. } | Event::Evicted { .. } => {}
+            Event::ReadOn { .. }
+            | Event::Fetched { .. }
+            | Event::Arrived { .. }
+            | Event::Evicted { .. } => {}
         }
     }
 }

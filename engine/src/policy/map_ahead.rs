@@ -77,7 +77,10 @@ impl Policy for MapAhead {
                 }
             }
             Event::Pressure => self.window_max = self.window_first,
-            Event::Fetched { .. } | Event::Arrived { .. } | Event::Evicted { .. } => {}
+            Event::ReadOn { .. }
+            | Event::Fetched { .. }
+            | Event::Arrived { .. }
+            | Event::Evicted { .. } => {}
         }
     }
 }

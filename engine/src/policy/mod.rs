@@ -127,6 +127,14 @@ pub enum Event<'a> {
         /// When it was noticed.
         at: Nanos,
     },
+    /// Readers went on right behind steps that were read for them, up to these pages: more of each step
+    /// is wanted than was known. A bitmap, as in [`Event::Touched`].
+    ReadOn {
+        /// Which pages.
+        pages: &'a [PageRange],
+        /// When it was noticed.
+        at: Nanos,
+    },
     /// A planned range was carried out.
     Fetched {
         /// Which part of the plan it was.

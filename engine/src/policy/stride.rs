@@ -50,6 +50,7 @@ impl Policy for Stride {
         match *event {
             Event::Touch { page, at, .. } => touched(geometry.around(page), at),
             Event::Touched { pages, at } => pages.iter().for_each(|&range| touched(range, at)),
+            Event::ReadOn { pages, at } => self.part.read_on(pages, at, plan),
             _ => return,
         }
         self.part.end_look();
@@ -100,7 +101,7 @@ impl StridePart {
     pub(super) fn claim(&mut self, touched: PageRange, at: Nanos, plan: &mut Plan) -> Claim {
         match self.strides.claim(touched) {
             None => Claim::No,
-            Some(Stepped::Behind(_)) => Claim::Quiet,
+            Some(Stepped::Behind(_) | Stepped::Inside(_)) => Claim::Quiet,
             Some(Stepped::Grew { slot, from }) => {
                 self.read_more(slot, from, plan);
                 Claim::Quiet
@@ -110,6 +111,14 @@ impl StridePart {
                 course.tempo.went(u64::from(by), at);
                 if course.rest.rests_for(u64::from(by)) { Claim::Quiet } else { Claim::Plan(slot) }
             }
+        }
+    }
+
+    /// Readers went on behind their steps.
+    pub(super) fn read_on(&mut self, pages: &[PageRange], at: Nanos, plan: &mut Plan) {
+        for &range in pages {
+            // What belongs to no step is no touch of its own either.
+            let _ = self.claim(range, at, plan);
         }
     }
 

@@ -287,10 +287,13 @@ impl Kit {
             let touch = Event::Touch { page, at: now, source: self.observer.source() };
             self.policy.on(&touch, &mut self.plan);
         }
-        for pages in [&self.touches.found, &self.touches.read_on] {
-            if !pages.is_empty() {
-                self.policy.on(&Event::Touched { pages, at: now }, &mut self.plan);
-            }
+        if !self.touches.found.is_empty() {
+            let touched = Event::Touched { pages: &self.touches.found, at: now };
+            self.policy.on(&touched, &mut self.plan);
+        }
+        if !self.touches.read_on.is_empty() {
+            let read_on = Event::ReadOn { pages: &self.touches.read_on, at: now };
+            self.policy.on(&read_on, &mut self.plan);
         }
         self.drop_overtaken();
         let goes_on = !self.touches.passed.is_empty() || !self.plan.is_empty();

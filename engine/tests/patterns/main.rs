@@ -32,6 +32,8 @@ struct Driver {
     now: u64,
     reads: Vec<PageRange>,
     steps: Vec<PageRange>,
+    /// Those of the steps whose touch is reported.
+    awaited: Vec<PageRange>,
     windows: Vec<PageRange>,
 }
 
@@ -42,7 +44,8 @@ impl Driver {
 
     fn over(geometry: Geometry) -> Driver {
         let (reads, steps, windows) = (Vec::new(), Vec::new(), Vec::new());
-        Driver { policy: Adaptive::new(geometry), now: 0, reads, steps, windows }
+        let (policy, awaited) = (Adaptive::new(geometry), Vec::new());
+        Driver { policy, now: 0, reads, steps, awaited, windows }
     }
 
     /// A scan finds `touched`, 100 us after the last one; what is planned is carried out and found
@@ -53,10 +56,21 @@ impl Driver {
 
     fn touch_found(&mut self, touched: &[PageRange], outcome: Outcome) -> Plan {
         self.now += 100_000;
+        self.tell(&Event::Touched { pages: touched, at: Nanos(self.now) }, outcome)
+    }
+
+    /// Readers were found to have read on behind their steps.
+    fn read_on(&mut self, pages: &[PageRange]) -> Plan {
+        self.tell(&Event::ReadOn { pages, at: Nanos(self.now) }, Outcome::Done)
+    }
+
+    fn tell(&mut self, event: &Event<'_>, outcome: Outcome) -> Plan {
         let mut plan = Plan::new();
-        self.policy.on(&Event::Touched { pages: touched, at: Nanos(self.now) }, &mut plan);
+        self.policy.on(event, &mut plan);
         self.reads.extend(plan.reads());
         self.steps.extend(plan.steps().iter().map(|step| step.range));
+        let awaited = plan.steps().iter().filter(|step| step.stream.is_some());
+        self.awaited.extend(awaited.map(|step| step.range));
         self.windows.extend(plan.windows().iter().map(|window| window.range));
         let reads = plan.reads().iter().map(|&range| (Fetch::Read, range));
         let steps = plan.steps().iter().map(|step| (Fetch::Step, step.range));

@@ -14,7 +14,8 @@ fn learn(strides: &mut Strides, pages: impl IntoIterator<Item = u64>) -> Option<
         if let Some(stepped) = strides.claim(at(page)) {
             let (Stepped::Advanced { slot, .. }
             | Stepped::Grew { slot, .. }
-            | Stepped::Behind(slot)) = stepped;
+            | Stepped::Behind(slot)
+            | Stepped::Inside(slot)) = stepped;
             return Some(slot);
         }
         strides.learn(at(page), |_| PageCount(0)).or(found)
@@ -95,6 +96,18 @@ fn what_was_read_behind_an_earlier_step_counts_too() {
         let grew = Stepped::Grew { slot, from: PageCount(1) };
         assert_eq!(strides.claim(at(page(4) + 1)), Some(grew));
         assert_eq!(strides.stride(slot).extent, PageCount(2));
+    }
+}
+
+#[test]
+fn what_is_read_inside_a_step_is_news_to_nobody() {
+    let mut strides = strides();
+    let slot = learn(&mut strides, (0..4).map(|step| step * 256)).unwrap();
+    strides.claim(PageRange::at(PageIndex(3 * 256 + 1), PageCount(7)));
+    assert_eq!(strides.stride(slot).extent, PageCount(8));
+    strides.claim(at(4 * 256));
+    for page in [1, 3, 7] {
+        assert_eq!(strides.claim(at(4 * 256 + page)), Some(Stepped::Inside(slot)), "{page}");
     }
 }
 
