@@ -334,7 +334,10 @@ impl Observer for Marker {
         let passed = self.look_at_edges(view, touches, counters)?;
         if let Some(faults) = self.faults_since() {
             self.weigh_folios(view, passed, faults);
-            self.sweep.earn(faults.major);
+            // Whoever is followed need not be found.
+            if touches.is_empty() {
+                self.sweep.earn(faults.major);
+            }
         }
         self.sharpen(view, &mut touches.found);
         self.look_at_trails(view, touches, counters)?;
