@@ -1,3 +1,6 @@
+/* A miss served on the faulting thread (UFFD_FEATURE_SIGBUS, pread with O_DIRECT, UFFDIO_COPY), without any eviction or
+ * accounting: the most that Paged could win by it.  usage: sigbus FILE 0|1 THREADS STEPS   (0: mmap + MADV_RANDOM)
+ * gcc -O2 -pthread sigbus.c -o sigbus; the file at least 4 GiB, on a real disk. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
