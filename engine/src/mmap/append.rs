@@ -223,12 +223,17 @@ impl Segment {
         let needed = page.len_of(page.pages_for(ByteLen(end))).0;
         let wanted = needed.max(self.ready + step).min(self.range.end);
         let needed = needed.min(wanted);
-        self.populate(wanted).or_else(|_| self.populate(needed)).map_err(|error| {
-            match error.raw_os_error() {
-                Some(EFAULT) => why(file, end).unwrap_or(error),
-                Some(EINVAL) => UNSUPPORTED.into(),
-                _ => error,
-            }
+        let enough = self.populate(wanted).or_else(|_| self.populate(needed));
+        // The worker may have taken the last of the space for what comes later.
+        let enough =
+            enough.or_else(|error| match crate::sys::punch_hole(file, needed..self.range.end) {
+                Ok(()) => self.populate(needed),
+                Err(_) => Err(error),
+            });
+        enough.map_err(|error| match error.raw_os_error() {
+            Some(EFAULT) => why(file, end).unwrap_or(error),
+            Some(EINVAL) => UNSUPPORTED.into(),
+            _ => error,
         })
     }
 

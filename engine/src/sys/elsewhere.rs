@@ -49,3 +49,8 @@ pub(crate) fn page_size() -> PageSize {
 pub(crate) fn in_forked_child() -> bool {
     false
 }
+
+/// Not portable: the space stays taken.
+pub(crate) fn punch_hole(_: &std::fs::File, _: std::ops::Range<u64>) -> std::io::Result<()> {
+    Err(std::io::ErrorKind::Unsupported.into())
+}

@@ -60,3 +60,16 @@ pub(crate) fn keep(file: RawFd) -> io::Result<OwnedFd> {
     let file = unsafe { BorrowedFd::borrow_raw(file) };
     file.try_clone_to_owned()
 }
+
+/// Frees the space of `range` of a file, which reads as zeros from then on and stays as long as it is.
+///
+/// # Errors
+/// EOPNOTSUPP where the file system cannot. Source: fallocate(2).
+pub(crate) fn punch_hole(file: &std::fs::File, range: std::ops::Range<u64>) -> io::Result<()> {
+    use std::os::fd::AsRawFd;
+    let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
+    let (start, len) = (range.start as libc::off_t, (range.end - range.start) as libc::off_t);
+    // SAFETY: the descriptor is open as long as the borrow; the call takes numbers only.
+    let result = unsafe { libc::fallocate(file.as_raw_fd(), mode, start, len) };
+    super::check(libc::c_long::from(result)).map(|_| ())
+}

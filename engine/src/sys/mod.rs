@@ -36,7 +36,7 @@ pub(crate) use around::fault_around;
 pub(crate) use bell::Bell;
 pub use cache::CacheView;
 pub(crate) use cache::cache_view;
-pub(crate) use file::{FileFacts, file_facts, keep};
+pub(crate) use file::{FileFacts, file_facts, keep, punch_hole};
 #[cfg(feature = "lab")]
 pub(crate) use lab::{lab_map, lab_map_peer, lab_open_paged};
 pub(crate) use lease::{Lease, has_verity, is_local, is_sealed};
