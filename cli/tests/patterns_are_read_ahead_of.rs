@@ -9,6 +9,7 @@
 mod support;
 
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use mmap_ahead_bench::device::Disk;
 use rustix::process::geteuid;
@@ -17,8 +18,12 @@ use support::{PROGRAM, in_memory, scratch};
 
 const MIB: u64 = 1 << 20;
 
+/// The disk's setting belongs to the machine: one comparison at a time.
+static SETTING: Mutex<()> = Mutex::new(());
+
 /// The last run of memmap2 and of ours; none, aloud, where the disk cannot be set up.
 fn compare(pattern: &str, touch: &str) -> Option<(Value, Value)> {
+    let _one_at_a_time = SETTING.lock().unwrap_or_else(PoisonError::into_inner);
     let dir = scratch();
     if !geteuid().is_root() || in_memory(dir.path()) || Disk::under(dir.path()).is_none() {
         eprintln!("SKIPPED: not root, or no disk under {}", dir.path().display());
