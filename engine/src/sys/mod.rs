@@ -41,7 +41,7 @@ pub(crate) use file::{FileFacts, file_facts, keep, punch_hole};
 pub(crate) use lab::{lab_map, lab_map_peer, lab_open_paged};
 pub(crate) use lease::{Lease, has_verity, is_local, is_sealed};
 pub(crate) use mincore::{all_cached, first_page_is_cached, which_cached};
-pub(crate) use pagemap::Pagemap;
+pub(crate) use pagemap::{Pagemap, pagemap};
 #[cfg(feature = "lab")]
 pub use probe::{Tried, tried};
 pub(crate) use read::{Now, no_read_ahead, read_ahead, read_now};
