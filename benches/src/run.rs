@@ -12,7 +12,7 @@ use crate::access::{Access, Setup, Tally};
 use crate::datafile::readable_len;
 use crate::engine::Engine;
 use crate::pattern::Pattern;
-use crate::result::{Kind, RunResult};
+use crate::result::{Kind, RunResult, SCHEMA};
 use crate::steps::Steps;
 
 /// What a child process is told to do, as one JSON argument.
@@ -120,6 +120,7 @@ fn device_bytes_read() -> u64 {
 fn result(spec: &RunSpec, tally: &Tally, seconds: f64, used: &Faults) -> RunResult {
     RunResult {
         kind: Kind::Run,
+        schema: SCHEMA,
         engine: spec.engine.clone(),
         pattern: spec.pattern.clone(),
         cache: spec.cache.clone(),
@@ -138,6 +139,8 @@ fn result(spec: &RunSpec, tally: &Tally, seconds: f64, used: &Faults) -> RunResu
         steps: tally.steps,
         touch: 0,
         threads: 1,
+        cached_before: None,
+        cached_after: None,
         read_bytes: 0,
         seed: spec.seed,
         policy: String::new(),

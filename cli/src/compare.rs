@@ -14,6 +14,7 @@ use mmap_ahead_bench::run::{self, RunSpec};
 use mmap_ahead_bench::spawn::Children;
 use mmap_ahead_bench::{Error, device, size};
 
+use crate::matrix::{Wanted, matrix};
 use crate::output::{self, Bar};
 use crate::place;
 
@@ -77,8 +78,9 @@ pub(crate) struct Arguments {
     /// A real program's job instead of a pattern (not built yet)
     #[arg(long)]
     job: Option<String>,
-    /// All patterns and cache states (not built yet)
-    #[arg(long)]
+    /// All patterns, cold and warm, on this disk (at read_ahead_kb 128 and its own), tmpfs, xfs and
+    /// btrfs (root): prints the page that benches/RESULTS.md is. Takes --size, --runs, --dir, --seed
+    #[arg(long, conflicts_with_all = ["file", "report", "job"])]
     matrix: bool,
     /// Write a report with figures (not built yet)
     #[arg(long)]
@@ -90,6 +92,15 @@ pub(crate) struct Arguments {
 
 pub(crate) fn compare(arguments: &Arguments) -> Result<(), Error> {
     check(arguments)?;
+    if arguments.matrix {
+        return matrix(&Wanted {
+            dir: arguments.dir.clone().unwrap_or_else(place::default_dir),
+            size: arguments.size,
+            seed: arguments.seed,
+            rounds: arguments.runs,
+            json: arguments.json,
+        });
+    }
     let file = data_file(arguments)?;
     let read_ahead = arguments.read_ahead_kb.map(|kib| ReadAhead::set(file.path(), kib));
     let _read_ahead = read_ahead.transpose()?;
@@ -127,11 +138,7 @@ fn run_all(
 
 /// Everything that can be refused before a file is made.
 fn check(arguments: &Arguments) -> Result<(), Error> {
-    let later = [
-        ("--job", arguments.job.is_some()),
-        ("--matrix", arguments.matrix),
-        ("--report", arguments.report.is_some()),
-    ];
+    let later = [("--job", arguments.job.is_some()), ("--report", arguments.report.is_some())];
     if let Some((name, _)) = later.iter().find(|(_, given)| *given) {
         return Err(Error::NotBuilt(format!("compare {name}")));
     }
@@ -179,6 +186,7 @@ fn plan(arguments: &Arguments, path: &Path) -> Plan {
         rounds: arguments.runs,
         time_limit: None,
         environment: Environment { busy: arguments.busy, ..Environment::of(path) },
+        file_extents: device::extents(path),
     }
 }
 
@@ -188,8 +196,12 @@ fn header(plan: &Plan, file_bytes: u64) -> String {
         0 => String::new(),
         busy => format!(", {busy} busy readers beside"),
     };
+    let extents = match plan.file_extents {
+        Some(count) => format!(" in {count} extents"),
+        None => String::new(),
+    };
     format!(
-        "seed {}\n{}\n{} ({}), {}, {}, {} rounds{busy}",
+        "seed {}\n{}\n{} ({}{extents}), {}, {}, {} rounds{busy}",
         spec.seed,
         plan.environment.line(),
         spec.path.display(),
@@ -199,6 +211,9 @@ fn header(plan: &Plan, file_bytes: u64) -> String {
         plan.rounds
     )
 }
+
+/// An interval this wide around 1 decides nothing.
+const WIDE: f64 = 0.1;
 
 const HEAD: [&str; 9] = [
     "engine",
@@ -223,6 +238,13 @@ fn table(plan: &Plan, comparison: &Comparison) -> String {
     } else if let Some(ratio) = comparison.ratios.iter().find(|ratio| ratio.ci_coverage < 0.95) {
         let percent = ratio.ci_coverage * 100.0;
         text += &format!("\nWith so few rounds the interval covers {percent:.0}%, not 95%.");
+    }
+    for ratio in &comparison.ratios {
+        let [low, high] = ratio.speedup_ci95;
+        if low < 1.0 && high > 1.0 && high - low > WIDE {
+            let engine = &ratio.engine;
+            text += &format!("\n{engine}: too noisy to decide; more --runs, or an idle machine.");
+        }
     }
     text
 }
