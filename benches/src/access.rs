@@ -7,7 +7,7 @@ mod direct;
 mod tests;
 
 use std::fs::File;
-use std::io::{self, BufReader, ErrorKind};
+use std::io::{self, BufReader, ErrorKind, Read};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -16,6 +16,7 @@ use mmap_ahead::{Mmap, MmapOptions, Mode, Paged, PagedOptions, PolicyKind, Reade
 
 use crate::checksum::Checksum;
 use crate::engine::Engine;
+use crate::job::Job;
 use crate::steps::{SEQ_STEP_LEN, Step, Steps};
 
 /// What was read.
@@ -159,6 +160,36 @@ impl Access {
             }
             Opened::Reader { .. } | Opened::Buffered { .. } | Opened::Direct(_) => {
                 let words = "it has one cursor: no threads";
+                Err(io::Error::new(ErrorKind::Unsupported, words))
+            }
+        }
+    }
+
+    /// Does a job over the whole file as one slice.
+    ///
+    /// # Errors
+    /// Those of the engine and of the job; [`ErrorKind::Unsupported`] for engines that lend no
+    /// slice of the whole file. `read` copies all of it into memory first, as programs do.
+    pub fn work(&mut self, job: Job) -> io::Result<Tally> {
+        let of = |bytes: &[u8]| {
+            let mut checksum = Checksum::default();
+            checksum.add(0, &job.work(bytes)?.to_le_bytes());
+            Ok(Tally { bytes: bytes.len() as u64, steps: 1, checksum })
+        };
+        match &mut self.0 {
+            Opened::Peer(map) => of(map),
+            Opened::Ours(map) => of(map),
+            Opened::Paged(map) => of(map),
+            Opened::Read { file, .. } => {
+                let mut bytes = Vec::new();
+                file.read_to_end(&mut bytes)?;
+                of(&bytes)
+            }
+            Opened::Buffered { .. }
+            | Opened::Rayon(_)
+            | Opened::Reader { .. }
+            | Opened::Direct(_) => {
+                let words = "it lends no slice of the whole file: no --job";
                 Err(io::Error::new(ErrorKind::Unsupported, words))
             }
         }

@@ -193,7 +193,7 @@ fn ratio(plan: &Plan, comparison: &Comparison, engine: Engine) -> Option<RatioRe
         speedup_ci95: [median.low, median.high],
         runs: u32::try_from(speedups.len()).unwrap_or(u32::MAX),
         ci_coverage: median.coverage,
-        pattern: plan.spec.pattern.clone(),
+        pattern: plan.spec.name(),
         cache: plan.spec.cache.clone(),
         file: plan.spec.path.display().to_string(),
         environment: Some(plan.environment.clone()),

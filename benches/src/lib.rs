@@ -3,7 +3,7 @@
 //! - [`pattern`] and [`steps`] say which bytes are read in which order, [`checksum`] that all of
 //!   them were read and none was mistaken for another;
 //! - [`datafile`] makes the file, [`cache`] brings it into or out of the page cache;
-//! - [`engine`] names the engines, [`access`] reads through one, [`run`] times it;
+//! - [`engine`] names the engines, [`access`] reads through one, or lets a [`job`] do so, [`run`] times it;
 //! - [`compare`] runs the engines in turn, each in a fresh child process ([`spawn`]), and
 //!   [`interval`] and [`wilcoxon`] say how sure the ratios are;
 //! - [`matrix`] is the page of all patterns on all file systems, some of them made by [`loop_fs`];
@@ -24,6 +24,7 @@ pub mod engine;
 pub mod environment;
 mod error;
 pub mod interval;
+pub mod job;
 pub mod loop_fs;
 pub mod matrix;
 pub mod pattern;

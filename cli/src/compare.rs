@@ -8,6 +8,7 @@ use mmap_ahead_bench::compare::{self as harness, Comparison, Plan, Progress};
 use mmap_ahead_bench::datafile::{Afterwards, DataFile};
 use mmap_ahead_bench::engine::{BASELINE, Engine};
 use mmap_ahead_bench::environment::Environment;
+use mmap_ahead_bench::job::Job;
 use mmap_ahead_bench::pattern::Pattern;
 use mmap_ahead_bench::read_ahead::ReadAhead;
 use mmap_ahead_bench::run::{self, RunSpec};
@@ -75,9 +76,10 @@ pub(crate) struct Arguments {
     /// Keep this many processors busy with background readers meanwhile
     #[arg(long, default_value_t = 0)]
     busy: u32,
-    /// A real program's job instead of a pattern (not built yet)
-    #[arg(long)]
-    job: Option<String>,
+    /// A real program's job in place of a pattern: lines, blake3, csv, arrow, tensors (a build with
+    /// --features jobs); engines that lend the whole file as one slice
+    #[arg(long, conflicts_with_all = ["pattern", "touch", "steps", "threads"])]
+    job: Option<Job>,
     /// All patterns, cold and warm, on this disk (at read_ahead_kb 128 and its own), tmpfs, xfs and
     /// btrfs (root): prints the page that benches/RESULTS.md is. Takes --size, --runs, --dir, --seed
     #[arg(long, conflicts_with_all = ["file", "report", "job"])]
@@ -138,9 +140,8 @@ fn run_all(
 
 /// Everything that can be refused before a file is made.
 fn check(arguments: &Arguments) -> Result<(), Error> {
-    let later = [("--job", arguments.job.is_some()), ("--report", arguments.report.is_some())];
-    if let Some((name, _)) = later.iter().find(|(_, given)| *given) {
-        return Err(Error::NotBuilt(format!("compare {name}")));
+    if arguments.report.is_some() {
+        return Err(Error::NotBuilt("compare --report".to_owned()));
     }
     arguments.pattern.check_built()?;
     for (index, engine) in arguments.engines.iter().enumerate() {
@@ -160,7 +161,10 @@ fn data_file(arguments: &Arguments) -> Result<DataFile, Error> {
     let dir = arguments.dir.clone().unwrap_or_else(place::default_dir);
     let in_memory = device::is_memory(&device::file_system(&dir)?);
     let afterwards = if arguments.keep { Afterwards::Keep } else { Afterwards::Remove };
-    let file = DataFile::make(&dir, arguments.size, arguments.seed, afterwards)?;
+    let file = match arguments.job {
+        Some(job) => job.file(&dir, arguments.size, arguments.seed, afterwards)?,
+        None => DataFile::make(&dir, arguments.size, arguments.seed, afterwards)?,
+    };
     if !in_memory {
         CacheState::Cold.prepare(file.path())?;
     }
@@ -180,6 +184,7 @@ fn plan(arguments: &Arguments, path: &Path) -> Plan {
             memory_limit: arguments.memory_limit,
             steps: arguments.steps,
             threads: Some(usize::from(arguments.threads)),
+            job: arguments.job.map(|job| job.to_string()),
         },
         engines: arguments.engines.clone(),
         baseline: arguments.baseline,
@@ -206,7 +211,7 @@ fn header(plan: &Plan, file_bytes: u64) -> String {
         plan.environment.line(),
         spec.path.display(),
         size::rounded(file_bytes),
-        spec.pattern,
+        spec.name(),
         spec.cache,
         plan.rounds
     )
