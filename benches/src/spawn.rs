@@ -45,15 +45,17 @@ impl Children {
 
 impl Spawner for Children {
     fn run(&mut self, spec: &RunSpec) -> Result<RunResult, Error> {
-        self.cache.prepare(&spec.path)?;
+        let cached_before = self.cache.prepare(&spec.path)?;
         let mut command = hidden_command(&self.program, RUN_COMMAND, spec)?;
         let output = command.output().map_err(Error::at(&self.program))?;
         if !output.status.success() {
             return Err(failure(&spec.engine, &output));
         }
-        serde_json::from_slice(&output.stdout).map_err(|error| {
+        let result: RunResult = serde_json::from_slice(&output.stdout).map_err(|error| {
             Error::failed(format!("engine {} printed no result: {error}", spec.engine))
-        })
+        })?;
+        let cached_after = self.cache.check_after(&spec.path)?;
+        Ok(RunResult { cached_before, cached_after, ..result })
     }
 }
 

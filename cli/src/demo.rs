@@ -20,7 +20,7 @@ use crate::output::{self, Bar};
 use crate::{figure, place, story};
 
 /// The engines of the story: what people use, what they would use instead, and the plain way.
-pub(crate) const ENGINES: [Engine; 3] = [Engine::Memmap2(Peer::Plain), Engine::Mmap, Engine::Read];
+pub(crate) const ENGINES: [Engine; 3] = [Engine::Memmap2(Peer::Plain), Engine::Mmap, Engine::READ];
 
 /// Rounds of a warm scenario: what bars near 1.0 need (TRAPS 29).
 const WARM_ROUNDS: u32 = 21;
@@ -144,6 +144,7 @@ fn scenario(
         rounds,
         time_limit: Some(SCENARIO_TIME),
         environment: Environment::of(file.path()),
+        file_extents: device::extents(file.path()),
     };
     let bar = Bar::new(u64::from(rounds) * ENGINES.len() as u64, &label);
     let mut children = Children::of_this_program(cache)?;

@@ -7,6 +7,7 @@ mod demo;
 mod doctor;
 mod figure;
 mod hidden;
+mod matrix;
 mod not_built;
 mod output;
 mod place;

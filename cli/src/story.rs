@@ -89,11 +89,14 @@ fn add(text: &mut String, value: &impl Serialize) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mmap_ahead_bench::result::Kind;
+    use mmap_ahead_bench::result::{Kind, SCHEMA};
 
     fn ratio(median: f64, low: f64, high: f64) -> RatioResult {
         RatioResult {
             kind: Kind::Ratio,
+            schema: SCHEMA,
+            wilcoxon_p: None,
+            file_extents: None,
             engine: "mmap".into(),
             baseline: "memmap2".into(),
             speedup_median: median,

@@ -8,7 +8,7 @@ use std::path::Path;
 
 pub use crate::reader::direct::{Depth, DirectFile};
 pub use crate::sys::{CacheView, Tried, Usage, UsageOf, tried, usage};
-pub use crate::sys::{Userfault, try_userfault};
+pub use crate::sys::{Userfault, extents, try_userfault};
 use crate::{Error, Mmap, MmapOptions, Paged, PagedOptions};
 
 /// How the peers map a file.

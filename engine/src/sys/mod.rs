@@ -8,6 +8,8 @@ mod arena;
 mod around;
 mod bell;
 mod cache;
+#[cfg(feature = "lab")]
+mod extents;
 mod file;
 #[cfg(feature = "lab")]
 mod lab;
@@ -36,6 +38,8 @@ pub(crate) use around::fault_around;
 pub(crate) use bell::Bell;
 pub use cache::CacheView;
 pub(crate) use cache::cache_view;
+#[cfg(feature = "lab")]
+pub use extents::extents;
 pub(crate) use file::{FileFacts, file_facts, keep, punch_hole};
 #[cfg(feature = "lab")]
 pub(crate) use lab::{lab_map, lab_map_peer, lab_open_paged};
