@@ -1,11 +1,14 @@
 //! Safe wrappers that the simulator, the benches and the command line need and may not write
 //! themselves, because they forbid unsafe code. Not part of the public API: no promise is made.
 
+mod mechanisms;
+
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::path::Path;
 
+pub use self::mechanisms::{Frames, Looks};
 pub use crate::reader::direct::{Depth, DirectFile};
 pub use crate::sys::{CacheView, Tried, Usage, UsageOf, tried, usage};
 pub use crate::sys::{Userfault, extents, try_userfault};
