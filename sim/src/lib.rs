@@ -37,4 +37,7 @@ pub use device::DeviceModel;
 pub use error::Error;
 pub use report::{Comparison, Counts, Report};
 pub use run::{CacheState, Setup, Step, run, run_watched};
-pub use trace::{Touch, Trace};
+pub use trace::{
+    Access, Accesses, FileSurvey, Operation, PageTouches, PageTrace, Survey, Thinking, Touch,
+    Trace, TraceFile,
+};
