@@ -18,6 +18,12 @@ pub enum Error {
         /// Why, in words.
         what: String,
     },
+    /// A program's page faults cannot be recorded.
+    #[error("{what}")]
+    Record {
+        /// Why, in words, with what to change.
+        what: String,
+    },
     /// The modelled machine cannot exist.
     #[error("{what}")]
     Setup {

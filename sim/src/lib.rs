@@ -27,6 +27,7 @@ mod device;
 mod error;
 mod memory;
 mod observer;
+pub mod record;
 mod report;
 mod run;
 mod trace;
