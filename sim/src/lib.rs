@@ -25,6 +25,7 @@ mod clock;
 mod costs;
 mod device;
 mod error;
+pub mod kernel;
 mod memory;
 mod observer;
 mod report;
