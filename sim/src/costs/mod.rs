@@ -30,6 +30,8 @@ pub struct Costs {
     pub folio_map: Nanos,
     /// Mapping 2 MiB by one entry.
     pub pmd: Nanos,
+    /// What each step of MAP_POPULATE or MADV_POPULATE takes beyond the entries it makes.
+    pub populate_step: Nanos,
     /// Allocating a page table (for 2 MiB of addresses).
     pub pte_table: Nanos,
     /// One TLB miss.
@@ -87,6 +89,7 @@ impl Costs {
             pte: ns("pte")?,
             folio_map: ns("folio_map")?,
             pmd: ns("pmd")?,
+            populate_step: ns("populate_step")?,
             pte_table: ns("pte_table")?,
             tlb_miss: ns("tlb_miss")?,
             copy_ps: sheet.scaled("copy", 1000.0)?,

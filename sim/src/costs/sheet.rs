@@ -39,6 +39,7 @@ const NAMES: &[(&str, Unit)] = &[
     ("pte", Unit::Nanos),
     ("folio_map", Unit::Nanos),
     ("pmd", Unit::Nanos),
+    ("populate_step", Unit::Nanos),
     ("pte_table", Unit::Nanos),
     ("tlb_miss", Unit::Nanos),
     ("copy", Unit::NanosPerByte),
