@@ -29,18 +29,45 @@
 //! Memory of several processes, races between threads inside one call, multi-generational LRU, huge
 //! tmpfs, hugetlbfs, swap, I/O errors, block-cgroup congestion.
 
+mod advice;
+mod around;
+mod bits;
+mod cache;
+mod fault;
+mod finish;
+mod gaps;
 mod io;
+mod lists;
+mod mapping;
 mod options;
+mod populate;
+mod read;
+mod readahead;
+mod reclaim;
+#[cfg(test)]
+mod tests;
+mod userfault;
+mod window;
 mod work;
 
 use mmap_ahead::page::{PageCount, PageIndex, PageRange};
 
+pub use fault::Waiting;
 pub use io::{Cause, Io};
 pub use options::{
     Access, Advice, Backing, DaxExtents, Entry, FileAdvice, FileId, FileKind, KernelOptions,
     ORDER_MAX, Profile, Protection, Sharing,
 };
-pub use work::{Fault, FaultEnd, FaultKind, Signal, Waiting, Work};
+pub use populate::{Populate, PopulateEnd, PopulateStep, Populating};
+pub use read::{ReadEnd, ReadStep, Reading};
+pub use userfault::{Refusal, Resolve, Resolved, Userfault};
+pub use work::{Fault, FaultEnd, FaultKind, Signal, Work};
+
+use cache::{Flag, Folio, PageCache};
+use io::Flights;
+use lists::Lists;
+use mapping::Mapping;
+use readahead::ReadAhead;
 
 /// The kernel, as far as it concerns one file and one mapping of all of it.
 ///
@@ -48,17 +75,37 @@ pub use work::{Fault, FaultEnd, FaultKind, Signal, Waiting, Work};
 #[derive(Clone, Debug)]
 pub struct Kernel {
     options: KernelOptions,
+    cache: PageCache,
+    files: Vec<ReadAhead>,
+    mapping: Mapping,
+    flights: Flights,
+    /// Only under a limit on memory.
+    lists: Option<Box<Lists>>,
+    /// What the call under way has done so far.
+    work: Work,
 }
 
 /// What the page table and the page cache hold.
 impl Kernel {
-    /// A kernel that has not read anything of the file yet.
+    /// A kernel that has not read anything of the file yet, with the file open once
+    /// ([`FileId::MAPPED`]) and mapped. It takes about 3 bytes for each page of the file, and 16 more
+    /// under a limit on memory.
     ///
     /// # Panics
     /// When an option is outside the range that it states.
     #[must_use]
     pub fn new(options: KernelOptions) -> Kernel {
-        Kernel { options }
+        options.check();
+        let pages = options.file_pages.0;
+        Kernel {
+            options,
+            cache: PageCache::new(pages),
+            files: vec![ReadAhead::new(options.ra_pages.0)],
+            mapping: Mapping::new(pages, options.address_page),
+            flights: Flights::default(),
+            lists: options.memory_max.map(|_| Box::new(Lists::new(pages))),
+            work: Work::default(),
+        }
     }
 
     /// What it was made with.
@@ -68,81 +115,78 @@ impl Kernel {
     }
 
     /// Whether a load from `page` needs no fault. One bit test.
+    #[inline]
     #[must_use]
     pub fn is_mapped(&self, page: PageIndex) -> bool {
-        todo!("{page:?}")
+        self.mapping.mapped.get(page.0)
     }
 
-    /// Whether a store to `page` needs no fault.
+    /// Whether a store to `page` needs no fault. One bit test.
+    #[inline]
     #[must_use]
     pub fn is_writable(&self, page: PageIndex) -> bool {
-        todo!("{page:?}")
+        self.mapping.writable.get(page.0)
     }
 
     /// How many pages from `page` on are mapped without a gap: 0 when it is not itself.
+    #[inline]
     #[must_use]
     pub fn mapped_run(&self, page: PageIndex) -> PageCount {
-        todo!("{page:?}")
+        PageCount(self.mapping.mapped.ones_from(page.0))
     }
 
-    /// Whether a 2 MiB entry maps `page`: it takes one place in a TLB.
+    /// How many pages from `page` on can be stored to without a fault.
+    #[inline]
+    #[must_use]
+    pub fn writable_run(&self, page: PageIndex) -> PageCount {
+        PageCount(self.mapping.writable.ones_from(page.0))
+    }
+
+    /// Whether one entry of 2 MiB maps `page`: it takes one place in a TLB.
     #[must_use]
     pub fn is_mapped_huge(&self, page: PageIndex) -> bool {
-        todo!("{page:?}")
+        self.mapping.is_huge(page.0)
     }
 
     /// The order of the folio that holds `page`, arrived or not; `None`: not in the page cache.
     #[must_use]
     pub fn folio_order(&self, page: PageIndex) -> Option<u8> {
-        todo!("{page:?}")
+        self.cache.folio(page.0).map(|folio| folio.order)
     }
 
     /// Whether `page` is in the page cache and has arrived: what mincore(2) says.
     #[must_use]
     pub fn is_resident(&self, page: PageIndex) -> bool {
-        todo!("{page:?}")
+        self.cache.is_uptodate(page.0)
     }
 
     /// The read that brings `page`, when it has not arrived.
     #[must_use]
     pub fn flight_of(&self, page: PageIndex) -> Option<Io> {
-        todo!("{page:?}")
+        self.flights.of(page)
     }
 
     /// The runs of resident pages of `range`.
     pub fn resident_runs(&self, range: PageRange) -> impl Iterator<Item = PageRange> + '_ {
-        std::iter::once(range)
+        self.cache.resident_runs(range)
     }
 
     /// The runs of mapped pages of `range`.
     pub fn mapped_runs(&self, range: PageRange) -> impl Iterator<Item = PageRange> + '_ {
-        std::iter::once(range)
+        let runs = self.mapping.mapped.runs(range.start.0, range.end.0);
+        runs.map(|(from, to)| PageRange::new(PageIndex(from), PageIndex(to)))
     }
 
     /// How many pages of the file are in the page cache, arrived or not.
     #[must_use]
     pub fn cached_pages(&self) -> PageCount {
-        todo!()
-    }
-}
-
-/// Touching the mapping.
-impl Kernel {
-    /// The CPU met no usable page-table entry for `page`: handles the fault until the page is
-    /// mapped, or until it has to wait.
-    pub fn fault(&mut self, page: PageIndex, access: Access, entry: Entry) -> Fault {
-        todo!("{page:?} {access:?} {entry:?}")
+        PageCount(self.cache.cached())
     }
 
-    /// What the fault waited for has arrived: goes on with it.
-    pub fn resume(&mut self, waiting: Waiting) -> Fault {
-        todo!("{waiting:?}")
-    }
-
-    /// Tells of accesses to mapped pages: they become young and, for stores, dirty. Only reclaim
-    /// looks at young pages: without a limit on memory, loads need not be told.
-    pub fn touched(&mut self, range: PageRange, access: Access) {
-        todo!("{range:?} {access:?}")
+    /// Opens the file once more: with a read-ahead state of its own.
+    pub fn open(&mut self) -> FileId {
+        self.files.push(ReadAhead::new(self.options.ra_pages.0));
+        FileId(u32::try_from(self.files.len() - 1).expect("fewer open files than 2^32"))
     }
 }
 
@@ -150,7 +194,7 @@ impl Kernel {
 impl Kernel {
     /// What has to be read since the last call, in the order it was asked for.
     pub fn take_ios(&mut self) -> std::vec::Drain<'_, Io> {
-        todo!()
+        self.flights.take_made()
     }
 
     /// `io` has arrived: its folios are unlocked and hold what the file holds.
@@ -158,230 +202,52 @@ impl Kernel {
     /// # Panics
     /// When `io` is not on its way.
     pub fn arrived(&mut self, io: &Io) {
-        todo!("{io:?}")
+        let io = self.flights.land(io.range.start).expect("a read arrives once");
+        let mut at = io.range.start.0;
+        while at < io.range.end.0 {
+            let folio = self.cache.folio(at).expect("a locked folio stays in the cache");
+            self.cache.unmark(folio, Flag::Locked);
+            at = folio.end();
+        }
     }
 
-    /// Everything that is on its way arrives.
+    /// Everything that is on its way arrives, and is not told to [`Kernel::take_ios`] any more.
     pub fn settle(&mut self) {
-        todo!()
-    }
-}
-
-/// read(2).
-impl Kernel {
-    /// Opens the file once more: with a read-ahead state of its own.
-    pub fn open(&mut self) -> FileId {
-        todo!()
+        self.flights.take_made();
+        while let Some(io) = self.flights.last() {
+            self.arrived(&io);
+        }
     }
 
-    /// Begins a read(2) of `bytes`; [`Kernel::read_on`] carries it out.
+    /// How many reads have not arrived.
     #[must_use]
-    pub fn read(&self, file: FileId, bytes: std::ops::Range<u64>) -> Reading {
-        todo!("{file:?} {bytes:?}")
-    }
-
-    /// Goes on with a read(2): until some folios are copied, or it has to wait, or it is done.
-    pub fn read_on(&mut self, reading: &mut Reading) -> ReadStep {
-        todo!("{reading:?}")
+    pub fn flights(&self) -> usize {
+        self.flights.len()
     }
 }
 
-/// Asking for pages by name.
 impl Kernel {
-    /// Begins to put every page of `range` into the page table; [`Kernel::populate_on`] carries it
-    /// out (KERNEL.md 6).
-    #[must_use]
-    pub fn populate(&self, range: PageRange, how: Populate) -> Populating {
-        todo!("{range:?} {how:?}")
+    fn pages(&self) -> u64 {
+        self.options.file_pages.0
     }
 
-    /// Goes on with populating: until one more fault was handled, or it has to wait, or it is done.
-    pub fn populate_on(&mut self, populating: &mut Populating) -> PopulateStep {
-        todo!("{populating:?}")
+    fn ra(&self, file: FileId) -> &ReadAhead {
+        &self.files[file.0 as usize]
     }
 
-    /// MADV_WILLNEED, readahead(2), POSIX_FADV_WILLNEED: reads what is not cached of the start of
-    /// `range`, as far as the kernel's limit for one call reaches (KERNEL.md 7.1). Returns what was
-    /// covered.
-    pub fn will_need(&mut self, file: FileId, range: PageRange) -> (PageRange, Work) {
-        todo!("{file:?} {range:?}")
-    }
-}
-
-/// Advice and taking things away.
-impl Kernel {
-    /// madvise(2) of a part of the mapping.
-    pub fn advise(&mut self, range: PageRange, advice: Advice) {
-        todo!("{range:?} {advice:?}")
+    fn ra_mut(&mut self, file: FileId) -> &mut ReadAhead {
+        &mut self.files[file.0 as usize]
     }
 
-    /// posix_fadvise(2) of an open file.
-    pub fn advise_file(&mut self, file: FileId, advice: FileAdvice) {
-        todo!("{file:?} {advice:?}")
+    /// The read that a locked folio waits for.
+    fn flight(&self, folio: Folio) -> Option<Io> {
+        if !self.cache.has(folio, Flag::Locked) {
+            return None;
+        }
+        self.flights.of(PageIndex(folio.start))
     }
 
-    /// MADV_DONTNEED: takes `range` out of the page table, the page cache keeps it.
-    pub fn unmap(&mut self, range: PageRange) -> Work {
-        todo!("{range:?}")
+    fn take_work(&mut self) -> Work {
+        std::mem::take(&mut self.work)
     }
-
-    /// munmap(2) and mmap(2): an empty page table, no advice, another place.
-    pub fn map_again(&mut self, address_page: u64) -> Work {
-        todo!("{address_page}")
-    }
-
-    /// POSIX_FADV_DONTNEED: drops what is clean, arrived and not mapped (KERNEL.md 7.3).
-    pub fn drop_cached(&mut self, range: PageRange) -> Work {
-        todo!("{range:?}")
-    }
-
-    /// Puts `range` into the page cache as if it had been read long ago, in folios of `order`: the
-    /// start of a warm run.
-    pub fn warm(&mut self, range: PageRange, order: u8) {
-        todo!("{range:?} {order}")
-    }
-
-    /// Dirty pages of `range` are written back: they are clean, and the next store faults again
-    /// (KERNEL.md 5). Returns how many pages that are.
-    pub fn write_back(&mut self, range: PageRange) -> PageCount {
-        todo!("{range:?}")
-    }
-}
-
-/// Guards and userfaultfd.
-impl Kernel {
-    /// MADV_GUARD_INSTALL (KERNEL.md 9).
-    pub fn guard(&mut self, range: PageRange) -> Work {
-        todo!("{range:?}")
-    }
-
-    /// MADV_GUARD_REMOVE.
-    pub fn unguard(&mut self, range: PageRange) -> Work {
-        todo!("{range:?}")
-    }
-
-    /// Registers the whole mapping with a userfaultfd (KERNEL.md 8.1).
-    pub fn register(&mut self, how: Userfault) {
-        todo!("{how:?}")
-    }
-
-    /// UFFDIO_COPY, UFFDIO_MOVE or UFFDIO_CONTINUE (KERNEL.md 8.3): page by page until the first
-    /// that is refused. Returns how many were resolved.
-    pub fn resolve(&mut self, range: PageRange, how: Resolve) -> Resolved {
-        todo!("{range:?} {how:?}")
-    }
-}
-
-/// How pages are put into the page table by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Populate {
-    /// MAP_POPULATE: errors are skipped, no fault counts as major.
-    Map,
-    /// MADV_POPULATE_READ.
-    Read,
-    /// MADV_POPULATE_WRITE.
-    Write,
-}
-
-/// A populate under way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Populating {
-    next: u64,
-    end: u64,
-    how: Populate,
-    waiting: Option<Waiting>,
-}
-
-/// How far populating came in one go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PopulateStep {
-    /// Where it stands.
-    pub end: PopulateEnd,
-    /// What was done in this go.
-    pub work: Work,
-}
-
-/// Where populating stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PopulateEnd {
-    /// One more fault was handled.
-    Faulted(FaultKind),
-    /// It sleeps until this arrives.
-    Waits(Io),
-    /// The kernel refuses the page it came to: MADV_POPULATE returns an error.
-    Failed(Signal),
-    /// All of it is there.
-    Done,
-}
-
-/// A read(2) under way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reading {
-    file: FileId,
-    at: u64,
-    end: u64,
-}
-
-/// How far a read(2) came in one go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ReadStep {
-    /// Where it stands.
-    pub end: ReadEnd,
-    /// What was done in this go.
-    pub work: Work,
-}
-
-/// Where a read(2) stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReadEnd {
-    /// So many bytes more were copied.
-    Copied(u64),
-    /// It sleeps until this arrives.
-    Waits(Io),
-    /// All of it is copied.
-    Done,
-}
-
-/// What a userfaultfd is told of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Userfault {
-    /// Nothing.
-    None,
-    /// Pages that are nowhere.
-    Missing,
-    /// Pages of tmpfs that are cached and not mapped.
-    Minor,
-}
-
-/// How a manager resolves userfaults.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Resolve {
-    /// UFFDIO_COPY: into fresh pages.
-    Copy,
-    /// UFFDIO_MOVE: the pages themselves.
-    Move,
-    /// UFFDIO_CONTINUE: maps pages that are cached.
-    Continue,
-}
-
-/// What came of resolving.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Resolved {
-    /// How many pages were resolved, from the first on.
-    pub pages: PageCount,
-    /// Why it stopped before the end.
-    pub refused: Option<Refusal>,
-    /// What was done.
-    pub work: Work,
-}
-
-/// Why userfaultfd refuses a page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// EEXIST: it is mapped already.
-    Exists,
-    /// EFAULT: it is not in the page cache (CONTINUE).
-    NotCached,
-    /// EINVAL: this memory cannot be resolved so.
-    Unsupported,
 }

@@ -97,7 +97,8 @@ pub struct KernelOptions {
     /// What the mapping allows.
     pub protection: Protection,
     /// The most pages of the file that may be cached at once; `None`: all of them. More are
-    /// reclaimed (KERNEL.md 7.6).
+    /// reclaimed (KERNEL.md 7.6). At least twice the larger of `ra_pages` and `io_pages`, and 1024
+    /// more, so that a window survives until it is looked at.
     pub memory_max: Option<PageCount>,
 }
 
@@ -153,6 +154,18 @@ impl KernelOptions {
             folio_order_max: 0,
             ..disk
         }
+    }
+}
+
+impl KernelOptions {
+    /// Says what is wrong by panicking.
+    pub(super) fn check(&self) {
+        let around = self.fault_around.0;
+        assert!(around.is_power_of_two() && around <= 512, "fault_around: {around} pages");
+        assert!(self.folio_order_max <= ORDER_MAX, "folio_order_max: {}", self.folio_order_max);
+        let least = 2 * self.ra_pages.0.max(self.io_pages.0) + 1024;
+        let max = self.memory_max.map_or(least, |max| max.0);
+        assert!(max >= least, "memory_max: {max} pages, where windows need {least}");
     }
 }
 

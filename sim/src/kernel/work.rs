@@ -1,6 +1,6 @@
 //! What the kernel did, in countable kinds of work: the caller knows what each costs.
 
-use super::Io;
+use super::{Io, Waiting};
 
 /// Work of one call. All counts; a call adds to them, [`Work::add`] sums calls.
 ///
@@ -41,6 +41,12 @@ pub struct Work {
     pub zapped: u64,
     /// Pages that were reclaimed to make room.
     pub reclaimed: u64,
+    /// Pages of those that had to be written first.
+    pub pages_written: u64,
+    /// Pages that came back after they had been reclaimed.
+    pub refaults: u64,
+    /// Pages that were dropped from the page cache on demand.
+    pub dropped: u64,
     /// Pages looked at that were there already (populate walks over them, forced read-ahead skips
     /// them).
     pub skipped: u64,
@@ -67,6 +73,9 @@ impl Work {
             windows_async,
             zapped,
             reclaimed,
+            pages_written,
+            refaults,
+            dropped,
             skipped,
         } = other;
         self.attempts += attempts;
@@ -86,6 +95,9 @@ impl Work {
         self.windows_async += windows_async;
         self.zapped += zapped;
         self.reclaimed += reclaimed;
+        self.pages_written += pages_written;
+        self.refaults += refaults;
+        self.dropped += dropped;
         self.skipped += skipped;
     }
 }
@@ -131,14 +143,4 @@ pub enum FaultEnd {
     Waits(Io, Waiting),
     /// It cannot go on. A thread that waits for a [`Signal::Userfault`] faults anew when woken.
     Failed(Signal),
-}
-
-/// A fault that was left to wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Waiting {
-    pub(super) page: u64,
-    pub(super) access: super::Access,
-    pub(super) entry: super::Entry,
-    pub(super) is_major: bool,
-    pub(super) is_tried: bool,
 }
