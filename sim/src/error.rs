@@ -12,6 +12,12 @@ pub enum Error {
         /// What is wrong with it, in words.
         what: String,
     },
+    /// A trace file cannot be opened, or says nothing of the file that was asked for.
+    #[error("{what}")]
+    Read {
+        /// Why, in words.
+        what: String,
+    },
     /// The modelled machine cannot exist.
     #[error("{what}")]
     Setup {

@@ -35,5 +35,8 @@ pub use device::DeviceModel;
 pub use error::Error;
 pub use run::{Breakdown, CacheState, Counts, Kind, Report, Setup, Step, run, run_watched};
 pub use strategy::{Knobs, Strategy};
-pub use trace::Trace;
+pub use trace::{
+    Access, Accesses, FileSurvey, Operation, PageTouches, PageTrace, Survey, Thinking, Touch,
+    Trace, TraceFile,
+};
 pub use workload::{Shape, Workload};

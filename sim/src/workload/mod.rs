@@ -17,7 +17,7 @@ pub use spec::{KNOWN, Shape};
 
 use crate::Error;
 use crate::kernel::Access;
-use crate::trace::Trace;
+use crate::trace::{PageTrace, Trace};
 
 /// One step of a reader: it touches bytes of the file, then thinks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,16 +118,17 @@ impl Workload {
         let touches: Arc<[crate::trace::Touch]> = trace.touches().into();
         Workload::new(name, file, 1, move |_| {
             let touches = touches.clone();
-            Ok(Box::new((0..touches.len()).map(move |at| {
-                let touch = touches[at];
-                Ok(Item::Touch(Touch {
-                    offset: touch.page.0 * 4096,
-                    len: 4096,
-                    think: touch.think,
-                    thread: 0,
-                    access: Access::Load,
-                }))
-            })))
+            Ok(Box::new((0..touches.len()).map(move |at| Ok(read_page(touches[at])))))
+        })
+    }
+
+    /// The walk of a trace file, which every run reads anew: no trace is too long.
+    #[must_use]
+    pub fn of_page_trace(name: impl Into<String>, trace: PageTrace) -> Workload {
+        let file = ByteLen(trace.pages().0 * 4096);
+        Workload::new(name, file, 1, move |_| {
+            let touches = trace.touches()?;
+            Ok(Box::new(touches.map(|touch| touch.map(read_page))))
         })
     }
 
@@ -156,6 +157,13 @@ impl Workload {
     pub fn items(&self, seed: u64) -> Result<Items, Error> {
         (self.recipe)(seed)
     }
+}
+
+/// A touch of a trace: its reader reads one page of 4 KiB.
+fn read_page(touch: crate::trace::Touch) -> Item {
+    let crate::trace::Touch { page, think } = touch;
+    let (offset, len, access) = (page.0 * 4096, 4096, Access::Load);
+    Item::Touch(Touch { offset, len, think, thread: 0, access })
 }
 
 impl fmt::Debug for Workload {
