@@ -2,7 +2,6 @@
 
 use mmap_ahead::page::{Nanos, PageIndex, PageRange, PageSize};
 
-use super::Pause;
 use super::breakdown::{Clock, Kind};
 use super::events::{Event, ThreadId};
 use super::follow::Work;
@@ -10,10 +9,11 @@ use super::opening::{Mappings, Opening};
 use super::price;
 use super::tlb::Tlb;
 use super::world::World;
+use super::Pause;
 use crate::Error;
 use crate::costs::Costs;
 use crate::kernel::{
-    Access, Entry, Fault, FaultEnd, FaultKind, FileId, Populate, PopulateEnd, Populating, ReadEnd,
+    Access, Entry, Fault, FaultEnd, FaultKind, FileId, PopulateEnd, Populate, Populating, ReadEnd,
     Reading, Signal, Waiting,
 };
 use crate::strategy::{Carrier, Method, Strategy};
@@ -103,9 +103,7 @@ impl Reader {
                         None
                     }
                 },
-                Doing::Touching(bytes) if self.method == Method::Oracle => {
-                    self.foresee(world, bytes)
-                }
+                Doing::Touching(bytes) if self.method == Method::Oracle => self.foresee(world, bytes),
                 Doing::Touching(bytes) => self.touch(world, bytes)?,
                 Doing::Faulting(bytes, waiting) => {
                     let fault = world.kernel.resume(waiting);

@@ -61,8 +61,7 @@ impl<'a> World<'a> {
         watch: &'a mut Watch<'a>,
     ) -> World<'a> {
         let around = strategy.fault_around.unwrap_or(setup.kernel.fault_around);
-        let setup =
-            &Setup { kernel: KernelOptions { fault_around: around, ..setup.kernel }, ..*setup };
+        let setup = &Setup { kernel: KernelOptions { fault_around: around, ..setup.kernel }, ..*setup };
         let geometry = setup.geometry(workload.file());
         let mut kernel = setup.kernel;
         kernel.file_pages = geometry.pages;
