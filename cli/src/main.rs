@@ -12,6 +12,7 @@ mod output;
 mod place;
 mod probe;
 mod read;
+mod sim;
 mod story;
 
 use std::process::ExitCode;
@@ -33,8 +34,7 @@ enum Command {
     Read(read::Arguments),
     Compare(compare::Arguments),
     Doctor(doctor::Arguments),
-    /// Run the simulator (not built yet)
-    Sim(not_built::Arguments),
+    Sim(sim::Arguments),
     /// The four ways to make a small store durable, timed (not built yet)
     Pm(not_built::Arguments),
     /// Record the page faults of any program (not built yet)
@@ -65,7 +65,7 @@ fn dispatch(command: Command) -> Result<(), Error> {
         Command::Doctor(arguments) => doctor::doctor(&arguments),
         Command::Read(arguments) => read::read(&arguments),
         Command::Compare(arguments) => compare::compare(&arguments),
-        Command::Sim(_) => not_built::answer("sim"),
+        Command::Sim(arguments) => sim::sim(&arguments),
         Command::Pm(_) => not_built::answer("pm"),
         Command::Record(_) => not_built::answer("record"),
         Command::Plot(_) => not_built::answer("plot"),

@@ -27,6 +27,7 @@ pub mod kernel;
 mod observer;
 mod run;
 pub mod strategy;
+pub mod sweep;
 mod trace;
 pub mod workload;
 
