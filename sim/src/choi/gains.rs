@@ -10,7 +10,7 @@ use crate::{Error, Knobs};
 
 /// The file of these runs: no technique looks further than its windows, so that more shows nothing
 /// new.
-const FILE: ByteLen = ByteLen(512 << 20);
+const FILE: ByteLen = ByteLen(128 << 20);
 /// The techniques, and the bound.
 const STRATEGIES: [&str; 4] = ["map-ahead", "async-map-ahead", "extended-madvise", "oracle"];
 const RECORDS: [u64; 5] = [4 << 10, 8 << 10, 16 << 10, 32 << 10, 64 << 10];

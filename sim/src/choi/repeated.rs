@@ -9,8 +9,8 @@ use crate::costs::Sheet;
 use crate::workload::{Shape, Workload};
 use crate::{Error, Knobs, Strategy, run};
 
-/// Assumed of the microbenchmark: files of 1 MiB, 64 MiB together, each read 64 times.
-const MICRO: (&str, ByteLen, Nanos) = ("files:1MiB*64", ByteLen(64 << 20), Nanos(0));
+/// Assumed of the microbenchmark: files of 1 MiB, 16 MiB together, each read 64 times.
+const MICRO: (&str, ByteLen, Nanos) = ("files:1MiB*64", ByteLen(16 << 20), Nanos(0));
 /// Assumed of the web server: files of 64 KiB, 16 MiB together, 64 times, and 50 us of its own work
 /// for each.
 const WEB: (&str, ByteLen, Nanos) = ("files:64KiB*64", ByteLen(16 << 20), Nanos(50_000));

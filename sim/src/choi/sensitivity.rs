@@ -8,7 +8,7 @@ use crate::costs::Sheet;
 use crate::{Error, Knobs, Setup};
 
 /// Large enough that the windows' beginnings do not count.
-const FILE: ByteLen = ByteLen(128 << 20);
+const FILE: ByteLen = ByteLen(64 << 20);
 /// Costs that Figure 1 does not give and that a result could hang on.
 const COSTS: [&str; 8] = [
     "mode_switch",
