@@ -13,6 +13,7 @@ mod place;
 mod probe;
 mod read;
 mod record;
+mod sim;
 mod story;
 
 use std::process::ExitCode;
@@ -34,8 +35,7 @@ enum Command {
     Read(read::Arguments),
     Compare(compare::Arguments),
     Doctor(doctor::Arguments),
-    /// Run the simulator (not built yet)
-    Sim(not_built::Arguments),
+    Sim(sim::Arguments),
     /// The four ways to make a small store durable, timed (not built yet)
     Pm(not_built::Arguments),
     Record(record::Arguments),
@@ -65,7 +65,7 @@ fn dispatch(command: Command) -> Result<(), Error> {
         Command::Doctor(arguments) => doctor::doctor(&arguments),
         Command::Read(arguments) => read::read(&arguments),
         Command::Compare(arguments) => compare::compare(&arguments),
-        Command::Sim(_) => not_built::answer("sim"),
+        Command::Sim(arguments) => sim::sim(&arguments),
         Command::Pm(_) => not_built::answer("pm"),
         Command::Record(arguments) => record::record(&arguments),
         Command::Plot(_) => not_built::answer("plot"),

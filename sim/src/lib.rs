@@ -29,6 +29,7 @@ mod observer;
 pub mod record;
 mod run;
 pub mod strategy;
+pub mod sweep;
 mod trace;
 pub mod workload;
 

@@ -233,16 +233,16 @@ mod tests {
     #[test]
     fn mistakes_name_the_cost() {
         let missing = refused(|sheet| drop(sheet.costs.remove("lock")));
-        assert_eq!(missing, "cost `lock` is missing");
+        assert_eq!(missing, "costs: cost `lock` is missing");
         let unit = refused(|sheet| sheet.costs.get_mut("copy").unwrap().unit = Unit::Nanos);
-        assert_eq!(unit, "`copy` is in ns/byte, not in ns");
+        assert_eq!(unit, "costs: `copy` is in ns/byte, not in ns");
         let range = refused(|sheet| sheet.costs.get_mut("pte").unwrap().value = 1e12);
-        assert!(range.starts_with("`pte` is 1000000000000, not within its range"), "{range}");
+        assert!(range.starts_with("costs: `pte` is 1000000000000, not within its range"), "{range}");
         let unknown = refused(|sheet| {
             let cost = sheet.costs["lock"].clone();
             sheet.costs.insert("locks".into(), cost);
         });
-        assert_eq!(unknown, "unknown cost `locks`");
+        assert_eq!(unknown, "costs: unknown cost `locks`");
         assert!(Sheet::parse("about = 1").unwrap_err().to_string().contains("line 1"));
     }
 }

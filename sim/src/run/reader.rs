@@ -13,7 +13,7 @@ use super::Pause;
 use crate::Error;
 use crate::costs::Costs;
 use crate::kernel::{
-    Access, Entry, Fault, FaultEnd, FaultKind, FileId, PopulateEnd, Populate, Populating, ReadEnd,
+    Access, Fault, FaultEnd, FaultKind, FileId, PopulateEnd, Populate, Populating, ReadEnd,
     Reading, Signal, Waiting,
 };
 use crate::strategy::{Carrier, Method, Strategy};
@@ -158,6 +158,12 @@ impl Reader {
             Method::Read => {
                 self.clock.pay(&price::call(&world.costs, Nanos(0)));
                 world.counts.mode_switches += 1;
+                if !world.has_cache {
+                    // DAX: straight from the medium.
+                    self.clock.spend(Kind::Copy, copying(&world.costs, len));
+                    self.read_copied(world, bytes);
+                    return Ok(());
+                }
                 Doing::Copying(bytes, world.kernel.read(self.file, offset..end))
             }
             Method::Mapped | Method::Oracle => Doing::Touching(bytes),
@@ -237,7 +243,7 @@ impl Reader {
         self.clock.pay(&price::entry(&world.costs));
         world.counts.mode_switches += 1;
         world.share_lock(self.id, &mut self.clock);
-        let fault = world.kernel.fault(page, bytes.access, Entry::User);
+        let fault = world.kernel.fault(page, bytes.access, world.entry);
         self.went(world, bytes, fault)
     }
 
@@ -324,8 +330,7 @@ impl Reader {
             world.submit(&mut self.clock);
             match step.end {
                 ReadEnd::Copied(count) => {
-                    let copying = world.costs.copying(count).max(world.costs.access_line);
-                    self.clock.spend(Kind::Copy, copying);
+                    self.clock.spend(Kind::Copy, copying(&world.costs, count));
                 }
                 ReadEnd::Waits(io) => {
                     world.wait_for(&io, self.id);
@@ -400,6 +405,11 @@ impl Reader {
         self.doing = Doing::Next;
         None
     }
+}
+
+/// Copying `len` bytes, the first of which are in no cache.
+fn copying(costs: &Costs, len: u64) -> Nanos {
+    costs.copying(len).max(costs.access_line)
 }
 
 /// Reading `len` bytes of a mapped page, the TLB apart.

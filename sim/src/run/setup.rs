@@ -6,7 +6,7 @@ use mmap_ahead::policy::Geometry;
 use crate::Error;
 use crate::costs::{Costs, Preset, Sheet};
 use crate::device::DeviceModel;
-use crate::kernel::{DaxExtents, FileKind, KernelOptions, Profile};
+use crate::kernel::{DaxExtents, Entry, FileKind, KernelOptions, Profile};
 
 /// Whether the file is in the page cache when a run begins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,6 +28,9 @@ pub struct Setup {
     /// The kernel; its `file_pages` are set by the workload, its `fault_around` by strategies that
     /// say so.
     pub kernel: KernelOptions,
+    /// Under which lock user faults run: that of their VMA (`Entry::User`, from Linux 6.4 on; the
+    /// default) or mmap_lock (`Entry::Locked`, before).
+    pub fault_entry: Entry,
     /// Whether the file is in the page cache. Default: it is not.
     pub cache: CacheState,
     /// The folios of a warm file hold 2^this pages. Default: 8 where the file may have large
@@ -56,7 +59,9 @@ impl Setup {
         let extents = DaxExtents::Scattered;
         let dax = |profile| KernelOptions::dax(profile, PageCount(0), extents);
         match preset {
-            Preset::Choi2017 => Setup { kernel: dax(Profile::V6_12), ..setup },
+            Preset::Choi2017 => {
+                Setup { kernel: dax(Profile::V6_12), fault_entry: Entry::Locked, ..setup }
+            }
             Preset::OptaneDax => Setup { kernel: dax(Profile::V6_18), ..setup },
             _ => setup,
         }
@@ -71,6 +76,7 @@ impl Setup {
             costs: Costs::of(sheet)?,
             device: DeviceModel::of(sheet)?,
             kernel: KernelOptions::disk(Profile::V6_18, PageCount(0)),
+            fault_entry: Entry::User,
             cache: CacheState::Cold,
             warm_order: 8,
             cores: 2,

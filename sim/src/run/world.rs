@@ -14,7 +14,7 @@ use super::setup::{CacheState, Setup};
 use super::{Step, Watch};
 use crate::costs::Costs;
 use crate::device::Device;
-use crate::kernel::{DaxExtents, FileKind, Io, Kernel, KernelOptions, ORDER_MAX};
+use crate::kernel::{DaxExtents, Entry, FileKind, Io, Kernel, KernelOptions, ORDER_MAX};
 use crate::observer::block_of;
 use crate::strategy::{Carrier, Sees, Strategy};
 use crate::workload::Workload;
@@ -41,6 +41,10 @@ pub(crate) struct World<'a> {
     pub(crate) may_be_huge: bool,
     /// Readers that wait until the file is opened.
     pub(crate) unopened: Vec<ThreadId>,
+    /// How user faults run.
+    pub(crate) entry: Entry,
+    /// Whether there is a page cache.
+    pub(crate) has_cache: bool,
     /// Whether pages come from the device.
     is_read: bool,
     /// How many different pages the oracle was asked for.
@@ -67,8 +71,8 @@ impl<'a> World<'a> {
         kernel.file_pages = geometry.pages;
         let mut kernel = Kernel::new(kernel);
         let ledger = Ledger::new(geometry.pages);
-        let is_cached = matches!(setup.kernel.file_kind, FileKind::Disk | FileKind::Tmpfs);
-        if setup.cache == CacheState::Warm && is_cached && geometry.pages.0 > 0 {
+        let has_cache = matches!(setup.kernel.file_kind, FileKind::Disk | FileKind::Tmpfs);
+        if setup.cache == CacheState::Warm && has_cache && geometry.pages.0 > 0 {
             kernel.warm(ledger.all(), setup.order_when_warm());
         }
         let follow = |ahead| Follow::new(ahead, geometry, setup.costs.look_period);
@@ -92,6 +96,8 @@ impl<'a> World<'a> {
             is_limited: setup.kernel.memory_max.is_some(),
             may_be_huge,
             unopened: Vec::new(),
+            entry: setup.fault_entry,
+            has_cache,
             is_read: setup.kernel.file_kind == FileKind::Disk && setup.cache == CacheState::Cold,
             foreseen: 0,
             around: setup.around(),
@@ -241,9 +247,11 @@ impl<'a> World<'a> {
 
     /// A helper begins to map `window`: the block that it has to leave out.
     pub(crate) fn cover(&mut self, window: &Window) -> Option<PageRange> {
-        let observer = &mut self.follow.as_mut()?.observer;
-        observer.cover(window.range);
-        observer.marker_of(window)
+        let follow = self.follow.as_mut()?;
+        if follow.sees == Sees::Markers {
+            follow.observer.cover(window.range);
+        }
+        follow.observer.marker_of(window)
     }
 
     /// A helper has mapped `range`, and left out `marker`.
@@ -252,7 +260,7 @@ impl<'a> World<'a> {
             self.mapping.swap_remove(at);
         }
         let Some(follow) = &mut self.follow else { return };
-        if let Some(marker) = marker {
+        if let Some(marker) = marker.filter(|_| follow.sees == Sees::Markers) {
             let mut pages = marker.start.0..marker.end.0;
             let is_present = pages.any(|page| self.kernel.is_mapped(PageIndex(page)));
             follow.observer.arm(marker, is_present);

@@ -34,8 +34,8 @@ impl KernelWindow {
         KernelWindow { pages: geometry.pages, window, window_max, distance: None, start, end: start }
     }
 
-    /// Windows that somebody else maps, up to `distance` ahead; the first page of each is its
-    /// trigger.
+    /// Windows that somebody else maps, two of them ahead, but no further than `distance`; the
+    /// first page of each is its trigger.
     #[must_use]
     pub fn ahead(geometry: Geometry, window_max: PageCount, distance: PageCount) -> KernelWindow {
         let rule = KernelWindow::in_fault(geometry, window_max);
@@ -62,8 +62,9 @@ impl KernelWindow {
                 self.end = to;
             }
             Some(distance) => {
+                let reach = distance.min(PageCount(2 * self.window.0));
                 let mut from = self.end.max(next);
-                while from < last && from.since(next) < distance {
+                while from < last && from.since(next) < reach {
                     let to = from.plus(self.window).min(last);
                     plan.window(PageRange::new(from, to), Some(from));
                     from = to;
@@ -120,8 +121,8 @@ mod tests {
     fn ahead_of_the_reader_windows_are_planned_up_to_the_distance() {
         let mut policy = KernelWindow::ahead(geometry(), PageCount(4), PageCount(8));
         assert_eq!(planned(&mut policy, 0), []);
-        assert_eq!(planned(&mut policy, 1), [(2, 4), (4, 6), (6, 8), (8, 10)]);
-        assert_eq!(planned(&mut policy, 2), [(10, 14)]);
+        assert_eq!(planned(&mut policy, 1), [(2, 4), (4, 6)]);
+        assert_eq!(planned(&mut policy, 2), [(6, 10), (10, 14)]);
         assert_eq!(planned(&mut policy, 4), [], "far enough");
         assert_eq!(planned(&mut policy, 96), []);
     }

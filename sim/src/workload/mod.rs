@@ -72,7 +72,7 @@ impl Item {
 }
 
 /// A stream of items; after an error nothing follows.
-pub type Items = Box<dyn Iterator<Item = Result<Item, Error>> + Send>;
+pub type Items = Box<dyn Iterator<Item = Result<Item, Error>>>;
 
 /// Makes the items anew; the number is the run's seed, which generators of random orders use.
 type Recipe = Arc<dyn Fn(u64) -> Result<Items, Error> + Send + Sync>;
