@@ -13,6 +13,7 @@ pub use crate::reader::direct::{Depth, DirectFile};
 pub use crate::sys::{CacheView, Tried, Usage, UsageOf, tried, usage};
 pub use crate::sys::{Userfault, extents, try_userfault};
 pub use crate::sys::{LiveAdvice, LiveMap};
+pub use crate::sys::{FaultEvents, FaultsOf};
 use crate::{Error, Mmap, MmapOptions, Paged, PagedOptions};
 
 /// How the peers map a file.
