@@ -128,7 +128,7 @@ impl Report {
 }
 
 fn counted(world: &World<'_>, readers: &[Reader], helpers: &[Helper], total: Nanos) -> Counts {
-    let (ios, io_bytes) = world.device.traffic();
+    let (ios, io_bytes) = world.traffic();
     let (fetched, used) = world.ledger.fetched_and_used();
     let ends = readers.iter().map(|reader| reader.clock.now());
     let cpu = |helper: &Helper| {

@@ -131,6 +131,12 @@ impl<'a> World<'a> {
         Nanos(device.latency_ns.0.saturating_add(device.transfer(len).0))
     }
 
+    /// Requests and bytes of the device; the oracle asks for each page once.
+    pub(crate) fn traffic(&self) -> (u64, u64) {
+        let (ios, bytes) = self.device.traffic();
+        (ios + self.foreseen, bytes + self.foreseen * PageSize::FOUR_KIB.bytes())
+    }
+
     /// The file is open: readers that waited for that begin.
     pub(crate) fn opened(&mut self, at: Nanos) {
         for thread in self.unopened.drain(..) {
