@@ -12,6 +12,7 @@ mod output;
 mod place;
 mod probe;
 mod read;
+mod record;
 mod sim;
 mod story;
 
@@ -37,8 +38,7 @@ enum Command {
     Sim(sim::Arguments),
     /// The four ways to make a small store durable, timed (not built yet)
     Pm(not_built::Arguments),
-    /// Record the page faults of any program (not built yet)
-    Record(not_built::Arguments),
+    Record(record::Arguments),
     /// Draw figures from result files (not built yet)
     Plot(not_built::Arguments),
     /// One run, in this process; how `compare` starts its children.
@@ -67,7 +67,7 @@ fn dispatch(command: Command) -> Result<(), Error> {
         Command::Compare(arguments) => compare::compare(&arguments),
         Command::Sim(arguments) => sim::sim(&arguments),
         Command::Pm(_) => not_built::answer("pm"),
-        Command::Record(_) => not_built::answer("record"),
+        Command::Record(arguments) => record::record(&arguments),
         Command::Plot(_) => not_built::answer("plot"),
         Command::Run(arguments) => hidden::run(&arguments),
         Command::Busy(arguments) => hidden::busy(&arguments),

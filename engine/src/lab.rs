@@ -8,6 +8,7 @@ use std::path::Path;
 
 pub use crate::reader::direct::{Depth, DirectFile};
 pub use crate::sys::{CacheView, Tried, Usage, UsageOf, tried, usage};
+pub use crate::sys::{FaultEvents, FaultsOf};
 pub use crate::sys::{Userfault, try_userfault};
 use crate::{Error, Mmap, MmapOptions, Paged, PagedOptions};
 

@@ -18,6 +18,15 @@ pub enum Error {
         /// Why, in words.
         what: String,
     },
+    /// Something that is to be measured cannot be.
+    #[error("{0}")]
+    Calibrate(String),
+    /// A program's page faults cannot be recorded.
+    #[error("{what}")]
+    Record {
+        /// Why, in words, with what to change.
+        what: String,
+    },
     /// The modelled machine cannot exist.
     #[error("{what}")]
     Setup {

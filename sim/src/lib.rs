@@ -19,12 +19,14 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod calibrate;
 pub mod choi;
 pub mod costs;
 mod device;
 mod error;
 pub mod kernel;
 mod observer;
+pub mod record;
 mod run;
 pub mod strategy;
 pub mod sweep;

@@ -39,7 +39,11 @@ pub(crate) fn choi(arguments: &Arguments) -> Result<(), Error> {
         hold_out: choi::hold_out(),
         sheet,
     };
-    if arguments.json { json(&found)? } else { output::line(&text(&found))? }
+    if arguments.json {
+        json(&found)?
+    } else {
+        output::line(&text(&found))?
+    }
     judge(&found)
 }
 
@@ -50,7 +54,8 @@ fn judge(found: &Found) -> Result<(), Error> {
         return Err(Error::failed(what));
     }
     let oracle = |gain: &Gain| {
-        let cell = |other: &&Gain| (other.order, other.record_bytes) == (gain.order, gain.record_bytes);
+        let cell =
+            |other: &&Gain| (other.order, other.record_bytes) == (gain.order, gain.record_bytes);
         found.gains.iter().filter(cell).find(|other| other.strategy == "oracle").map(|o| o.gain)
     };
     match found.gains.iter().find(|gain| oracle(gain).is_some_and(|oracle| gain.gain > oracle)) {

@@ -1,5 +1,6 @@
 //! `sim`: the simulator.
 
+mod calibrate;
 mod choi;
 mod machine;
 mod run;
@@ -25,8 +26,7 @@ enum Command {
     Sweep(sweep::Arguments),
     Merge(sweep::MergeArguments),
     Choi(choi::Arguments),
-    /// Measure what this machine's work costs (not built yet)
-    Calibrate(not_built::Arguments),
+    Calibrate(calibrate::Arguments),
     /// Predict runs, then measure them (not built yet)
     Validate(not_built::Arguments),
 }
@@ -37,7 +37,7 @@ pub(crate) fn sim(arguments: &Arguments) -> Result<(), Error> {
         Command::Sweep(arguments) => sweep::sweep(arguments),
         Command::Merge(arguments) => sweep::merge(arguments),
         Command::Choi(arguments) => choi::choi(arguments),
-        Command::Calibrate(_) => not_built::answer("sim calibrate"),
+        Command::Calibrate(arguments) => calibrate::calibrate(arguments),
         Command::Validate(_) => not_built::answer("sim validate"),
     }
 }

@@ -97,8 +97,18 @@ fn times(reports: &[Report]) -> String {
 
 fn counts(reports: &[Report]) -> String {
     let head = [
-        "strategy", "seconds", "minor", "major", "switches", "entries", "requests", "MiB read",
-        "accuracy", "coverage", "in time", "pollution",
+        "strategy",
+        "seconds",
+        "minor",
+        "major",
+        "switches",
+        "entries",
+        "requests",
+        "MiB read",
+        "accuracy",
+        "coverage",
+        "in time",
+        "pollution",
     ];
     let percent =
         |share: Option<f64>| share.map_or("-".to_owned(), |share| format!("{:.1}%", share * 100.0));

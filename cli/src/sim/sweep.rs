@@ -20,7 +20,11 @@ use crate::output::{self, Bar};
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Which strategies; the others are held against the first
-    #[arg(long, value_delimiter = ',', default_value = "default-mmap,ramp,streams,adaptive,oracle")]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "default-mmap,ramp,streams,adaptive,oracle"
+    )]
     strategies: Vec<String>,
     /// Which workloads, as in `sim run`
     #[arg(long, value_delimiter = ',', default_value = "seq,random")]
@@ -105,7 +109,12 @@ pub(crate) fn sweep(arguments: &Arguments) -> Result<(), Error> {
             output::line(results.title())?;
             return results.lines().try_for_each(output::line);
         }
-        return output::line(&format!("{} of {} cells, seed {}", results.len(), cells.len(), grid.seed));
+        return output::line(&format!(
+            "{} of {} cells, seed {}",
+            results.len(),
+            cells.len(),
+            grid.seed
+        ));
     }
     finish(&results, arguments.out.as_deref(), arguments.csv.as_deref(), arguments.json)
 }
@@ -196,15 +205,18 @@ fn finish(
 }
 
 fn table(summaries: &[Summary]) -> String {
-    let head = ["strategy", "machine", "workload", "window", "distance", "runs", "seconds", "95%",
-        "speedup", "95%", "p"];
+    let head = [
+        "strategy", "machine", "workload", "window", "distance", "runs", "seconds", "95%",
+        "speedup", "95%", "p",
+    ];
     let size = |pages: Option<u64>| pages.map_or("-".into(), |pages| size::exact(pages * 4096));
     let range = |ends: Option<[f64; 2]>, digits: usize| {
         ends.map_or("-".to_owned(), |[low, high]| format!("{low:.digits$} to {high:.digits$}"))
     };
     let row = |summary: &Summary| {
         let pair = summary.against_baseline;
-        let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.3}"));
+        let number =
+            |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.3}"));
         vec![
             summary.strategy.clone(),
             summary.machine.clone(),

@@ -15,6 +15,10 @@ mod lease;
 mod mincore;
 mod pagemap;
 #[cfg(feature = "lab")]
+mod perf;
+#[cfg(feature = "lab")]
+mod perf_ring;
+#[cfg(feature = "lab")]
 mod probe;
 mod read;
 mod remap;
@@ -42,6 +46,8 @@ pub(crate) use lab::{lab_map, lab_map_peer, lab_open_paged};
 pub(crate) use lease::{Lease, has_verity, is_local, is_sealed};
 pub(crate) use mincore::{all_cached, first_page_is_cached, which_cached};
 pub(crate) use pagemap::Pagemap;
+#[cfg(feature = "lab")]
+pub use perf::{FaultEvents, FaultsOf};
 #[cfg(feature = "lab")]
 pub use probe::{Tried, tried};
 pub(crate) use read::{Now, no_read_ahead, read_ahead, read_now};

@@ -17,7 +17,7 @@ const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 /// The lines of a text, with their numbers, one in memory at a time.
 pub(super) struct Lines {
-    text: Box<dyn BufRead>,
+    text: Box<dyn BufRead + Send>,
     line: Vec<u8>,
     number: usize,
 }
@@ -30,10 +30,10 @@ impl Lines {
     }
 
     /// Of any bytes, decompressed likewise.
-    pub(super) fn of(bytes: impl Read + 'static) -> io::Result<Lines> {
+    pub(super) fn of(bytes: impl Read + Send + 'static) -> io::Result<Lines> {
         let mut bytes = BufReader::with_capacity(1 << 16, bytes);
         let head = bytes.fill_buf()?;
-        let text: Box<dyn BufRead> = if head.starts_with(&GZIP_MAGIC) {
+        let text: Box<dyn BufRead + Send> = if head.starts_with(&GZIP_MAGIC) {
             Box::new(BufReader::new(flate2::bufread::MultiGzDecoder::new(bytes)))
         } else if head.starts_with(&ZSTD_MAGIC) {
             let frames = ruzstd::decoding::StreamingDecoder::new(bytes);
