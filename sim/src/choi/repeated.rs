@@ -11,10 +11,7 @@ use crate::{Error, Knobs, Strategy, run};
 
 /// Assumed of the microbenchmark: files of 1 MiB, 16 MiB together, each read 64 times in records of
 /// 4 KiB, as in the later paper's Figure 1.
-const MICRO: (&str, Shape) = (
-    "files:1MiB*64",
-    Shape { touch: Some(4096), ..shape(Nanos(0)) },
-);
+const MICRO: (&str, Shape) = ("files:1MiB*64", Shape { touch: Some(4096), ..shape(Nanos(0)) });
 /// Assumed of the web server: files of 64 KiB, 16 MiB together, each sent 64 times in one piece, and
 /// 50 us of its own work for each.
 const WEB: (&str, Shape) = ("files:64KiB*64", shape(Nanos(50_000)));
