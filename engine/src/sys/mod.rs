@@ -8,6 +8,7 @@ mod arena;
 mod around;
 mod bell;
 mod cache;
+mod copy;
 mod file;
 #[cfg(feature = "lab")]
 mod lab;
@@ -16,8 +17,11 @@ mod mincore;
 mod pagemap;
 #[cfg(feature = "lab")]
 mod probe;
+mod ranges;
 mod read;
 mod remap;
+mod sigbus;
+mod signal;
 mod span;
 mod thread;
 pub(crate) mod trip;
@@ -36,7 +40,8 @@ pub(crate) use around::fault_around;
 pub(crate) use bell::Bell;
 pub use cache::CacheView;
 pub(crate) use cache::cache_view;
-pub(crate) use file::{FileFacts, file_facts, keep, punch_hole};
+pub(crate) use copy::{Broken, copy_out};
+pub(crate) use file::{FileFacts, file_facts, keep, punch_hole, regular_len};
 #[cfg(feature = "lab")]
 pub(crate) use lab::{lab_map, lab_map_peer, lab_open_paged};
 pub(crate) use lease::{Lease, has_verity, is_local, is_sealed};
@@ -46,6 +51,7 @@ pub(crate) use pagemap::Pagemap;
 pub use probe::{Tried, tried};
 pub(crate) use read::{Now, no_read_ahead, read_ahead, read_now};
 pub(crate) use remap::remap_populated;
+pub(crate) use sigbus::{SigbusGuard, Zeros};
 pub(crate) use span::Span;
 pub(crate) use thread::{block_all_signals, end_by_sigbus, say, sleep_precisely};
 pub(crate) use trip::{TripSlot, guard};
