@@ -10,6 +10,7 @@ mod bell;
 mod cache;
 #[cfg(feature = "lab")]
 mod extents;
+mod copy;
 mod file;
 #[cfg(feature = "lab")]
 mod lab;
@@ -24,8 +25,11 @@ mod perf;
 mod perf_ring;
 #[cfg(feature = "lab")]
 mod probe;
+mod ranges;
 mod read;
 mod remap;
+mod sigbus;
+mod signal;
 mod span;
 mod thread;
 pub(crate) mod trip;
@@ -49,6 +53,8 @@ pub(crate) use cache::cache_view;
 #[cfg(feature = "lab")]
 pub use extents::extents;
 pub(crate) use file::{FileFacts, file_facts, keep, punch_hole};
+pub(crate) use copy::{Broken, copy_out};
+pub(crate) use file::{FileFacts, file_facts, keep, punch_hole, regular_len};
 #[cfg(feature = "lab")]
 pub(crate) use lab::{lab_map, lab_map_peer, lab_open_paged};
 pub(crate) use lease::{Lease, has_verity, is_local, is_sealed};
@@ -62,6 +68,7 @@ pub use perf::{FaultEvents, FaultsOf};
 pub use probe::{Tried, tried};
 pub(crate) use read::{Now, no_read_ahead, read_ahead, read_now};
 pub(crate) use remap::remap_populated;
+pub(crate) use sigbus::{SigbusGuard, Zeros};
 pub(crate) use span::Span;
 pub(crate) use thread::{block_all_signals, end_by_sigbus, say, sleep_precisely};
 pub(crate) use trip::{TripSlot, guard};
