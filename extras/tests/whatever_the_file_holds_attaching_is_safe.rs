@@ -12,6 +12,9 @@ use proptest::prelude::*;
 const HEADER_LEN: usize = 4096;
 const FIELDS: [u64; 13] = [0, 8, 16, 20, 128, 136, 140, 144, 256, 264, 268, 272, 132];
 
+/// Magic numbers, or none.
+const KINDS: [&[u8]; 3] = [b"", b"mmahchn\x01", b"mmahlat\x01"];
+
 /// A good file of either kind, to be damaged.
 fn good(dir: &Path, kind: &str) -> PathBuf {
     let path = dir.join(kind);
@@ -79,7 +82,7 @@ proptest! {
     fn any_bytes_of_any_length(
         header in prop::collection::vec(any::<u8>(), 0..400),
         len in prop_oneof![0..10_000_u64, Just(2 * CAPACITY_MIN as u64), Just(HEADER_LEN as u64)],
-        kind in prop::sample::select(&[&b""[..], b"mmahchn\x01", b"mmahlat\x01"][..]),
+        kind in prop::sample::select(&KINDS[..]),
     ) {
         let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
         let path = dir.path().join("file");
