@@ -10,6 +10,7 @@ mod hidden;
 mod not_built;
 mod output;
 mod place;
+mod pm;
 mod probe;
 mod read;
 mod story;
@@ -35,8 +36,7 @@ enum Command {
     Doctor(doctor::Arguments),
     /// Run the simulator (not built yet)
     Sim(not_built::Arguments),
-    /// The four ways to make a small store durable, timed (not built yet)
-    Pm(not_built::Arguments),
+    Pm(pm::Arguments),
     /// Record the page faults of any program (not built yet)
     Record(not_built::Arguments),
     /// Draw figures from result files (not built yet)
@@ -66,7 +66,7 @@ fn dispatch(command: Command) -> Result<(), Error> {
         Command::Read(arguments) => read::read(&arguments),
         Command::Compare(arguments) => compare::compare(&arguments),
         Command::Sim(_) => not_built::answer("sim"),
-        Command::Pm(_) => not_built::answer("pm"),
+        Command::Pm(arguments) => pm::pm(&arguments),
         Command::Record(_) => not_built::answer("record"),
         Command::Plot(_) => not_built::answer("plot"),
         Command::Run(arguments) => hidden::run(&arguments),

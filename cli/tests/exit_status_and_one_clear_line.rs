@@ -89,10 +89,9 @@ fn what_is_not_built_yet_says_so_with_status_2() {
     let dir = scratch();
     let file = small_file(dir.path());
     let file = file.to_str().unwrap();
-    let cases: [&[&str]; 9] = [
+    let cases: [&[&str]; 8] = [
         &["sim", "run"],
         &["sim", "--json"],
-        &["pm", file],
         &["record", "-o", "trace", "--", "true"],
         &["plot", "results", "-o", "out"],
         &["compare", file, "--job", "sum"],
@@ -110,7 +109,7 @@ fn wrong_usage_has_status_2() {
     let dir = scratch();
     let file = small_file(dir.path());
     let file = file.to_str().unwrap();
-    let cases: [&[&str]; 13] = [
+    let cases: [&[&str]; 15] = [
         &[],
         &["frobnicate"],
         &["read"],
@@ -124,6 +123,8 @@ fn wrong_usage_has_status_2() {
         &["compare", file, "--policy", "wild"],
         &["compare", "--size", "1gb"],
         &["demo", "--size", "0"],
+        &["pm"],
+        &["pm", file, "--stores", "0"],
     ];
     for case in cases {
         let (code, out, err) = parts(&mmap_ahead(case));
