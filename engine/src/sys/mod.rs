@@ -8,6 +8,7 @@ mod arena;
 mod around;
 mod bell;
 mod cache;
+mod copy;
 mod file;
 #[cfg(feature = "lab")]
 mod fork;
@@ -23,10 +24,13 @@ mod mincore;
 mod pagemap;
 #[cfg(feature = "lab")]
 mod probe;
+mod ranges;
 mod read;
 mod remap;
 #[cfg(feature = "lab")]
 mod shared;
+mod sigbus;
+mod signal;
 mod span;
 mod thread;
 pub(crate) mod trip;
@@ -45,7 +49,8 @@ pub(crate) use around::fault_around;
 pub(crate) use bell::Bell;
 pub use cache::CacheView;
 pub(crate) use cache::cache_view;
-pub(crate) use file::{FileFacts, file_facts, keep, punch_hole};
+pub(crate) use copy::{Broken, copy_out};
+pub(crate) use file::{FileFacts, file_facts, keep, punch_hole, regular_len};
 #[cfg(feature = "lab")]
 pub use fork::ForkedChild;
 #[cfg(feature = "lab")]
@@ -63,8 +68,12 @@ pub(crate) use pagemap::Pagemap;
 pub use probe::{Tried, tried};
 pub(crate) use read::{Now, no_read_ahead, read_ahead, read_now};
 pub(crate) use remap::remap_populated;
+<<<<<<< HEAD
 #[cfg(feature = "lab")]
 pub use shared::SharedMemory;
+=======
+pub(crate) use sigbus::{SigbusGuard, Zeros};
+>>>>>>> i7faults
 pub(crate) use span::Span;
 pub(crate) use thread::{block_all_signals, end_by_sigbus, say, sleep_precisely};
 pub(crate) use trip::{TripSlot, guard};
