@@ -72,10 +72,13 @@ impl Plan {
     }
 }
 
-/// One way to answer requests: the checksum of the file, and its length.
+/// The checksum and the length of a file.
+type Answers<'a> = dyn FnMut(&Path) -> io::Result<(Checksum, u64)> + 'a;
+
+/// One way to answer requests.
 struct Way<'a> {
     name: &'static str,
-    answer: Box<dyn FnMut(&Path) -> io::Result<(Checksum, u64)> + 'a>,
+    answer: Box<Answers<'a>>,
 }
 
 fn ways<'a>(all: &'a Cache, part: &'a Cache) -> [Way<'a>; 4] {

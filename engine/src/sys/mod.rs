@@ -68,12 +68,9 @@ pub(crate) use pagemap::Pagemap;
 pub use probe::{Tried, tried};
 pub(crate) use read::{Now, no_read_ahead, read_ahead, read_now};
 pub(crate) use remap::remap_populated;
-<<<<<<< HEAD
 #[cfg(feature = "lab")]
 pub use shared::SharedMemory;
-=======
 pub(crate) use sigbus::{SigbusGuard, Zeros};
->>>>>>> i7faults
 pub(crate) use span::Span;
 pub(crate) use thread::{block_all_signals, end_by_sigbus, say, sleep_precisely};
 pub(crate) use trip::{TripSlot, guard};
