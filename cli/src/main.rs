@@ -11,6 +11,7 @@ mod matrix;
 mod not_built;
 mod output;
 mod place;
+mod pm;
 mod probe;
 mod read;
 mod record;
@@ -37,8 +38,7 @@ enum Command {
     Compare(compare::Arguments),
     Doctor(doctor::Arguments),
     Sim(sim::Arguments),
-    /// The four ways to make a small store durable, timed (not built yet)
-    Pm(not_built::Arguments),
+    Pm(pm::Arguments),
     Record(record::Arguments),
     /// Draw figures from result files (not built yet)
     Plot(not_built::Arguments),
@@ -67,8 +67,8 @@ fn dispatch(command: Command) -> Result<(), Error> {
         Command::Read(arguments) => read::read(&arguments),
         Command::Compare(arguments) => compare::compare(&arguments),
         Command::Sim(arguments) => sim::sim(&arguments),
-        Command::Pm(_) => not_built::answer("pm"),
         Command::Record(arguments) => record::record(&arguments),
+        Command::Pm(arguments) => pm::pm(&arguments),
         Command::Plot(_) => not_built::answer("plot"),
         Command::Run(arguments) => hidden::run(&arguments),
         Command::Busy(arguments) => hidden::busy(&arguments),

@@ -89,9 +89,8 @@ fn what_is_not_built_yet_says_so_with_status_2() {
     let dir = scratch();
     let file = small_file(dir.path());
     let file = file.to_str().unwrap();
-    let cases: [&[&str]; 7] = [
+    let cases: [&[&str]; 4] = [
         &["sim", "validate"],
-        &["pm", file],
         &["plot", "results", "-o", "out"],
         &["compare", file, "--job", "sum"],
         &["compare", file, "--matrix"],
@@ -124,6 +123,8 @@ fn wrong_usage_has_status_2() {
         &["demo", "--size", "0"],
         &["record", "-o", "/tmp/never-written"],
         &["record", "--", "true"],
+        &["pm"],
+        &["pm", file, "--stores", "0"],
     ];
     for case in cases {
         let (code, out, err) = parts(&mmap_ahead(case));

@@ -14,6 +14,9 @@ pub use crate::sys::{CacheView, Tried, Usage, UsageOf, tried, usage};
 pub use crate::sys::{Userfault, extents, try_userfault};
 pub use crate::sys::{LiveAdvice, LiveMap};
 pub use crate::sys::{FaultEvents, FaultsOf};
+// Memory that other processes store to, and what makes its stores durable: for extras.
+pub use crate::sys::{ForkedChild, is_locked_by_others, try_lock};
+pub use crate::sys::{FutexScope, LineFlush, SharedMemory, futex_wait, futex_wake_all};
 use crate::{Error, Mmap, MmapOptions, Paged, PagedOptions};
 
 /// How the peers map a file.
