@@ -9,7 +9,7 @@ use std::path::Path;
 pub use crate::reader::direct::{Depth, DirectFile};
 pub use crate::sys::{CacheView, Tried, Usage, UsageOf, tried, usage};
 pub use crate::sys::{Userfault, try_userfault};
-use crate::{Error, Mmap, MmapOptions, Paged, PagedOptions};
+use crate::{Error, Mmap, MmapMut, MmapOptions, Paged, PagedOptions};
 
 /// How the peers map a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +32,14 @@ pub enum Peer {
 /// Those of memmap2.
 pub fn map_file(file: &File, options: &MmapOptions) -> io::Result<Mmap> {
     crate::sys::lab_map(file, options)
+}
+
+/// Maps such a file to be stored to.
+///
+/// # Errors
+/// Those of memmap2.
+pub fn map_file_mut(file: &File, options: &MmapOptions) -> io::Result<MmapMut> {
+    crate::sys::lab_map_mut(file, options)
 }
 
 /// Opens a file that the laboratory made and nobody changes as a [`Paged`].

@@ -1,4 +1,4 @@
-//! A memmap2 mapping, its tie to the runtime, and the order in which the two end.
+//! A memmap2 mapping, its ties to the runtime and to who notices stores, and the order in which they end.
 
 use std::io;
 use std::mem::ManuallyDrop;
@@ -7,6 +7,7 @@ use std::panic::AssertUnwindSafe;
 
 use memmap2::Advice;
 
+use crate::dirty::Tied;
 use crate::options::Ahead;
 use crate::runtime::{Access, Follow, Region};
 
@@ -82,7 +83,7 @@ impl Mapped for memmap2::MmapRaw {
     }
 }
 
-/// A mapping that is followed: the tie ends first, then the memory is unmapped.
+/// A mapping that is followed: the ties end first, then the memory is unmapped.
 pub(super) struct Mapping<M: Mapped> {
     parts: ManuallyDrop<Parts<M>>,
 }
@@ -92,6 +93,8 @@ struct Parts<M> {
     /// Changed only under `&mut self` or by the runtime's own synchronised calls, none of which
     /// runs the caller's code: a panic cannot leave it half changed.
     follow: AssertUnwindSafe<Follow>,
+    /// As `follow`.
+    tied: AssertUnwindSafe<Tied>,
     access: Access,
     origin: Origin,
 }
@@ -101,7 +104,9 @@ impl<M: Mapped> Mapping<M> {
     /// options say `keep_file`.
     pub(super) fn start(map: M, file: Option<RawFd>, access: Access, origin: Origin) -> Mapping<M> {
         let follow = AssertUnwindSafe(follow(&map, file, access, &origin));
-        Mapping { parts: ManuallyDrop::new(Parts { map, follow, access, origin }) }
+        let is_kept = access == Access::WriteShared && origin.ahead.keep_file;
+        let tied = AssertUnwindSafe(Tied::keeping(file.filter(|_| is_kept)));
+        Mapping { parts: ManuallyDrop::new(Parts { map, follow, tied, access, origin }) }
     }
 
     #[inline]
@@ -116,6 +121,20 @@ impl<M: Mapped> Mapping<M> {
 
     pub(super) fn follow(&self) -> &Follow {
         &self.parts.follow
+    }
+
+    pub(super) fn origin(&self) -> &Origin {
+        &self.parts.origin
+    }
+
+    pub(super) fn tied(&self) -> &Tied {
+        &self.parts.tied
+    }
+
+    /// The memory, and what notices stores to it.
+    pub(super) fn map_and_tied(&mut self) -> (&M, &mut Tied) {
+        let parts = &mut *self.parts;
+        (&parts.map, &mut parts.tied)
     }
 
     /// Tells the runtime of advice that the kernel took for `len` bytes from `offset` on.
@@ -135,9 +154,9 @@ impl<M: Mapped> Mapping<M> {
 
     /// The same memory as another of memmap2's types; the tie is untouched.
     pub(super) fn retype<N: Mapped>(self, retype: impl FnOnce(M) -> N) -> Mapping<N> {
-        let Parts { map, follow, access, origin } = self.into_parts();
+        let Parts { map, follow, tied, access, origin } = self.into_parts();
         let map = retype(map);
-        Mapping { parts: ManuallyDrop::new(Parts { map, follow, access, origin }) }
+        Mapping { parts: ManuallyDrop::new(Parts { map, follow, tied, access, origin }) }
     }
 
     /// Changes the protection: nothing is in flight meanwhile, and it is followed anew as `access`.
@@ -147,8 +166,9 @@ impl<M: Mapped> Mapping<M> {
         access: impl FnOnce(&Origin) -> Access,
         change: impl FnOnce(M) -> io::Result<N>,
     ) -> io::Result<Mapping<N>> {
-        let Parts { map, mut follow, access: _, origin } = self.into_parts();
+        let Parts { map, mut follow, mut tied, access: _, origin } = self.into_parts();
         follow.settle();
+        tied.end();
         let map = change(map)?;
         let access = access(&origin);
         Ok(Mapping::start(map, None, access, origin))
@@ -163,7 +183,9 @@ impl<M: Mapped> Mapping<M> {
     ) -> io::Result<()> {
         let parts = &mut *self.parts;
         parts.follow.settle();
+        parts.tied.settle();
         let result = change(&mut parts.map);
+        parts.tied.resume(parts.map.addr(), parts.map.len());
         *parts.follow = follow(&parts.map, None, parts.access, &parts.origin);
         result
     }
@@ -179,7 +201,8 @@ impl<M: Mapped> Drop for Mapping<M> {
     fn drop(&mut self) {
         // SAFETY: drop runs once, `into_parts` keeps it from running, and nothing follows it.
         let parts = unsafe { ManuallyDrop::take(&mut self.parts) };
-        let Parts { map, follow: AssertUnwindSafe(follow), .. } = parts;
+        let Parts { map, follow: AssertUnwindSafe(follow), mut tied, .. } = parts;
+        tied.end();
         follow.release(move || drop(map));
     }
 }

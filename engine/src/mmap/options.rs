@@ -178,13 +178,14 @@ impl MmapOptions {
     }
 
     /// Keeps a duplicate of the file descriptor while the mapping lives: [`Fetcher::Remap`] needs
-    /// it.
+    /// it, and of [`map_mut`](MmapOptions::map_mut) [`MmapMut::grow`] and [`MmapMut::unwritten_bytes`];
+    /// [`MmapMut::flush_dirty`] is faster with it.
     ///
     /// Default: not, because it has side effects: it takes one descriptor of RLIMIT_NOFILE, and
     /// closing it when the mapping is dropped releases this process's fcntl(2) locks on the file.
-    /// Without effect on writable and anonymous mappings; the descriptor is closed when the mapping
-    /// changes its protection or length. The worker closes it, perhaps some milliseconds after the
-    /// drop.
+    /// Without effect on other writable and on anonymous mappings; the descriptor is closed when the mapping
+    /// changes its protection, and a read-only one's when it changes its length. The worker closes it,
+    /// perhaps some milliseconds after the drop.
     ///
     /// Source: fcntl(2), "Advisory record locking".
     pub fn keep_file(&mut self) -> &mut Self {

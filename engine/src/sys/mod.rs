@@ -26,6 +26,8 @@ mod uring;
 mod usage;
 mod wake;
 mod wipe;
+mod write_back;
+mod write_protect;
 
 pub(crate) use advise::{
     advise_normal, advise_random, drop_from_page_table, has_populate, has_populate_for_stores,
@@ -38,7 +40,7 @@ pub use cache::CacheView;
 pub(crate) use cache::cache_view;
 pub(crate) use file::{FileFacts, file_facts, keep, punch_hole};
 #[cfg(feature = "lab")]
-pub(crate) use lab::{lab_map, lab_map_peer, lab_open_paged};
+pub(crate) use lab::{lab_map, lab_map_mut, lab_map_peer, lab_open_paged};
 pub(crate) use lease::{Lease, has_verity, is_local, is_sealed};
 pub(crate) use mincore::{all_cached, first_page_is_cached, which_cached};
 pub(crate) use pagemap::Pagemap;
@@ -58,6 +60,8 @@ pub(crate) use usage::{Faults, faults_before_ours, faults_of_others, tell_own_fa
 pub use usage::{Usage, UsageOf, usage};
 pub(crate) use wake::{Wake, wait_readable};
 pub(crate) use wipe::{fork_guard_init, in_forked_child};
+pub(crate) use write_back::{make_longer, start_writing};
+pub(crate) use write_protect::StoreWatch;
 
 use std::io;
 use std::sync::OnceLock;

@@ -97,11 +97,12 @@ pub(super) fn find(addr: usize) -> Option<Hold> {
     })
 }
 
-/// The least window size, a power of two and at least 64 KiB and a page, with which `len` bytes
-/// make at most `windows` windows (and never more than `WINDOWS_MAX`).
-pub(super) fn granule_for(len: usize, page_size: usize, windows: usize) -> usize {
+/// The least window size, a power of two and at least `least`, with which `len` bytes make at most
+/// `windows` windows (and never more than `WINDOWS_MAX`).
+pub(super) fn granule_for(len: usize, least: usize, windows: usize) -> usize {
     let windows = windows.clamp(1, WINDOWS_MAX);
-    let mut granule = page_size.next_power_of_two().max(64 << 10);
+    // Beyond the largest signed size nothing can be mapped, and doubling would overflow.
+    let mut granule = least.min(1 << (usize::BITS - 2)).next_power_of_two();
     while len.div_ceil(granule) > windows {
         granule <<= 1;
     }
@@ -119,12 +120,10 @@ struct Share {
 
 impl Share {
     /// A share for `len` bytes, and the window size that keeps to it: at least `granule_min`.
-    fn take(len: usize, page_size: usize, granule_min: usize) -> (Share, usize) {
+    fn take(len: usize, granule_min: usize) -> (Share, usize) {
         let mut left = WINDOWS_LEFT.load(Ordering::Relaxed);
         loop {
-            // Beyond the largest signed size nothing can be mapped, and doubling would overflow.
-            let granule_min = granule_min.min(1 << (usize::BITS - 2)).next_power_of_two();
-            let granule = granule_for(len, page_size, left / 4).max(granule_min);
+            let granule = granule_for(len, granule_min, left / 4);
             let windows = len.div_ceil(granule).min(left);
             let next = left - windows;
             let order = Ordering::Relaxed;
@@ -142,6 +141,13 @@ impl Drop for Share {
     }
 }
 
+/// What the pages of a slot may be used for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Protection {
+    pub(super) open: i32,
+    pub(super) closed: i32,
+}
+
 /// Sole possession of one slot of the table.
 pub(super) struct Place {
     index: usize,
@@ -157,15 +163,15 @@ impl Place {
     /// `OutOfMemory` when all slots are taken.
     pub(super) fn take(
         (base, len): (usize, usize),
-        page_size: usize,
         granule_min: usize,
-        prot: i32,
+        Protection { open, closed }: Protection,
     ) -> io::Result<Place> {
         let is_free = |entry: &Entry| !entry.is_taken.swap(true, Ordering::Acquire);
         let index = ENTRIES.iter().position(is_free).ok_or(io::ErrorKind::OutOfMemory)?;
-        let (share, granule) = Share::take(len, page_size, granule_min);
+        let (share, granule) = Share::take(len, granule_min);
         let (entry, windows) = (&ENTRIES[index], &WINDOWS[index]);
-        let shape = Shape { base, len, granule_shift: granule.trailing_zeros(), prot };
+        let granule_shift = granule.trailing_zeros();
+        let shape = Shape { base, len, granule_shift, prot: open, closed };
         windows.reset(shape);
         entry.base.store(base, Ordering::Relaxed);
         entry.len.store(len, Ordering::Relaxed);
@@ -185,6 +191,12 @@ impl Place {
         Hold::new(&ENTRIES[self.index], self.windows(), self.version)
     }
 
+    /// Waits until everybody is done who used the slot when this was called, but for one: the caller.
+    pub(super) fn wait_for_others(&self) {
+        let entry = &ENTRIES[self.index];
+        wait_while(|| entry.holders.load(Ordering::SeqCst) > 1);
+    }
+
     /// From the return on, neither the handler nor anybody else changes the protection of the
     /// mapping. Waits for those who do it just now.
     pub(super) fn retire(&self) {
@@ -193,12 +205,17 @@ impl Place {
         let order = Ordering::SeqCst;
         // It fails when the slot is retired already; but its holders are waited for all the same.
         let _ = entry.version.compare_exchange(live, retired, order, order);
-        let mut rounds = 0_u32;
-        // In a forked child a holder may be a thread that was not forked, and never let go.
-        while entry.holders.load(Ordering::SeqCst) != 0 && !in_forked_child() {
-            rounds += 1;
-            if rounds < 100 { std::hint::spin_loop() } else { std::thread::yield_now() }
-        }
+        wait_while(|| entry.holders.load(Ordering::SeqCst) != 0);
+    }
+}
+
+/// Waits for the end of what takes one system call at most. Not in a forked child: a holder there may be
+/// a thread that was not forked, and never let go.
+fn wait_while(is_held: impl Fn() -> bool) {
+    let mut rounds = 0_u32;
+    while is_held() && !in_forked_child() {
+        rounds += 1;
+        if rounds < 100 { std::hint::spin_loop() } else { std::thread::yield_now() }
     }
 }
 
