@@ -103,6 +103,8 @@ struct Writer {
     map: MmapMut,
     model: Vec<u8>,
     random: Random,
+    /// How often a flush looked for what was stored to.
+    looks: usize,
 }
 
 impl Writer {
@@ -118,7 +120,7 @@ impl Writer {
         }
         // SAFETY: nobody else knows the file.
         let map = unsafe { options.map_mut(&file) }.unwrap();
-        Writer { model: vec![0; FILE_LEN], map, random: Random::new(seed) }
+        Writer { model: vec![0; FILE_LEN], map, random: Random::new(seed), looks: 0 }
     }
 
     /// Stores anywhere, grows now and then. Returns the range that all of it lies in.
@@ -144,7 +146,9 @@ impl Writer {
         match how {
             Flush::All => self.map.flush().unwrap(),
             Flush::Range => self.map.flush_range(stored.start, stored.len()).unwrap(),
-            Flush::Dirty => drop(self.map.flush_dirty().unwrap()),
+            Flush::Dirty => {
+                self.looks += usize::from(self.map.flush_dirty().unwrap().stored.is_some());
+            }
             Flush::Not => {}
         }
     }
@@ -163,7 +167,10 @@ fn losses(points: usize, how: Flush, is_kept: bool) -> Result<usize, String> {
         }
         lost += usize::from(disk.after_a_crash().as_ref() != Some(&writer.model));
     }
-    println!("seen: {how:?}, file kept: {is_kept}: {lost} of {points} crashes lost something");
+    let looks = writer.looks;
+    println!(
+        "seen: {how:?}, file kept: {is_kept}: {lost} of {points} crashes lost something, {looks} looks"
+    );
     Ok(lost)
 }
 
