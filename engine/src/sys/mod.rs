@@ -10,14 +10,23 @@ mod bell;
 mod cache;
 mod file;
 #[cfg(feature = "lab")]
+mod fork;
+mod futex;
+#[cfg(feature = "lab")]
 mod lab;
 mod lease;
+#[cfg(feature = "lab")]
+mod lines;
+#[cfg(feature = "lab")]
+mod locks;
 mod mincore;
 mod pagemap;
 #[cfg(feature = "lab")]
 mod probe;
 mod read;
 mod remap;
+#[cfg(feature = "lab")]
+mod shared;
 mod span;
 mod thread;
 pub(crate) mod trip;
@@ -40,14 +49,24 @@ pub use cache::CacheView;
 pub(crate) use cache::cache_view;
 pub(crate) use file::{FileFacts, file_facts, keep, punch_hole};
 #[cfg(feature = "lab")]
+pub use fork::ForkedChild;
+#[cfg(feature = "lab")]
+pub use futex::{FutexScope, futex_wait, futex_wake_all};
+#[cfg(feature = "lab")]
 pub(crate) use lab::{lab_map, lab_map_mut, lab_map_peer, lab_open_paged};
 pub(crate) use lease::{Lease, has_verity, is_local, is_sealed};
+#[cfg(feature = "lab")]
+pub use lines::LineFlush;
+#[cfg(feature = "lab")]
+pub use locks::{is_locked_by_others, try_lock};
 pub(crate) use mincore::{all_cached, first_page_is_cached, which_cached};
 pub(crate) use pagemap::Pagemap;
 #[cfg(feature = "lab")]
 pub use probe::{Tried, tried};
 pub(crate) use read::{Now, no_read_ahead, read_ahead, read_now};
 pub(crate) use remap::remap_populated;
+#[cfg(feature = "lab")]
+pub use shared::SharedMemory;
 pub(crate) use span::Span;
 pub(crate) use thread::{block_all_signals, end_by_sigbus, say, sleep_precisely};
 pub(crate) use trip::{TripSlot, guard};
