@@ -10,8 +10,8 @@ pub use crate::reader::direct::{Depth, DirectFile};
 pub use crate::sys::{CacheView, Tried, Usage, UsageOf, tried, usage};
 pub use crate::sys::{Userfault, try_userfault};
 // Memory that other processes store to, and what makes its stores durable: for extras.
-pub use crate::sys::{FutexScope, LineFlush, SharedMemory, futex_wait, futex_wake_all};
 pub use crate::sys::{ForkedChild, is_locked_by_others, try_lock};
+pub use crate::sys::{FutexScope, LineFlush, SharedMemory, futex_wait, futex_wake_all};
 use crate::{Error, Mmap, MmapMut, MmapOptions, Paged, PagedOptions};
 
 /// How the peers map a file.

@@ -17,7 +17,8 @@ fn next(state: &mut u64) -> usize {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let numbers: Result<Vec<usize>, _> = std::env::args().skip(1).map(|word| word.parse()).collect();
+    let numbers: Result<Vec<usize>, _> =
+        std::env::args().skip(1).map(|word| word.parse()).collect();
     let numbers = numbers.unwrap_or_else(|_| usage());
     if numbers.len() > 3 || numbers.first() == Some(&0) {
         usage();
@@ -34,7 +35,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let begun = Instant::now();
     let mut snapshots = Snapshots::begin(map, dir.path())?;
     let tracker = snapshots.tracker();
-    println!("stores are noticed by {:?}, {} bytes at a time", tracker.mechanism(), tracker.granule());
+    println!(
+        "stores are noticed by {:?}, {} bytes at a time",
+        tracker.mechanism(),
+        tracker.granule()
+    );
     println!("round   stored      written     ranges   time");
     row("all", 0, snapshots.map().len() as u64, 1, begun.elapsed());
 
@@ -58,7 +63,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     snapshots.take_all()?;
     let all = begun.elapsed();
     times.sort();
-    println!("restored from {} files: {}", rounds + 1, if is_same { "the same bytes" } else { "WRONG" });
+    println!(
+        "restored from {} files: {}",
+        rounds + 1,
+        if is_same { "the same bytes" } else { "WRONG" }
+    );
     if let Some(median) = times.get(times.len() / 2) {
         let times = all.as_secs_f64() / median.as_secs_f64();
         println!("a full copy takes {:.1} ms: {times:.0} times as long", all.as_secs_f64() * 1e3);
@@ -72,6 +81,8 @@ fn row(round: &str, stores: usize, bytes: u64, ranges: usize, time: Duration) {
 }
 
 fn usage() -> ! {
-    eprintln!("usage: incremental_snapshot [MIB] [PERCENT] [ROUNDS], whole numbers, MIB at least 1");
+    eprintln!(
+        "usage: incremental_snapshot [MIB] [PERCENT] [ROUNDS], whole numbers, MIB at least 1"
+    );
     std::process::exit(2);
 }

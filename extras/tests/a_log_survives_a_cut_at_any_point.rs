@@ -69,9 +69,8 @@ impl Medium for Fragile {
     }
 
     fn persist(&mut self, range: Range<usize>) -> io::Result<()> {
-        let inside = |store: &Pending| {
-            range.start <= store.at && store.at + store.bytes.len() <= range.end
-        };
+        let inside =
+            |store: &Pending| range.start <= store.at && store.at + store.bytes.len() <= range.end;
         for store in self.pending.iter().filter(|store| inside(store)) {
             self.safe[store.at..store.at + store.bytes.len()].copy_from_slice(&store.bytes);
         }
@@ -179,14 +178,8 @@ fn a_log_in_a_file_is_there_when_it_is_opened_again() {
 
 #[test]
 fn what_is_no_log_or_a_damaged_one_is_an_error() {
-    assert!(matches!(
-        AppendLog::open(Fragile::new(vec![0; 100])),
-        Err(LogError::NotALog { .. })
-    ));
-    assert!(matches!(
-        AppendLog::open(Fragile::new(vec![1; LEN])),
-        Err(LogError::NotALog { .. })
-    ));
+    assert!(matches!(AppendLog::open(Fragile::new(vec![0; 100])), Err(LogError::NotALog { .. })));
+    assert!(matches!(AppendLog::open(Fragile::new(vec![1; LEN])), Err(LogError::NotALog { .. })));
     let mut log = AppendLog::open(Fragile::new(vec![0; LEN])).unwrap();
     log.append(b"record").unwrap();
     let good = log.medium().seen.clone();

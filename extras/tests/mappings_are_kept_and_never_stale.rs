@@ -55,8 +55,12 @@ fn a_file_that_changed_is_mapped_anew() {
             put(&other, 2, 5000);
             fs::rename(&other, &path).unwrap();
         }),
-        ("a larger size", &|| File::options().write(true).open(&path).unwrap().set_len(6000).unwrap()),
-        ("a smaller size", &|| File::options().write(true).open(&path).unwrap().set_len(50).unwrap()),
+        ("a larger size", &|| {
+            File::options().write(true).open(&path).unwrap().set_len(6000).unwrap()
+        }),
+        ("a smaller size", &|| {
+            File::options().write(true).open(&path).unwrap().set_len(50).unwrap()
+        }),
         ("another mtime", &|| {
             let times = FileTimes::new().set_modified(SystemTime::UNIX_EPOCH);
             File::options().write(true).open(&path).unwrap().set_times(times).unwrap();

@@ -83,7 +83,10 @@ fn a_length_is_not_believed_without_its_bytes() {
     let dir = tempfile::tempdir().unwrap();
     let head = [&b"mmsnap01"[..], &u64::MAX.to_le_bytes(), &0_u64.to_le_bytes()].concat();
     fs::write(dir.path().join("000000.snapshot"), head).unwrap();
-    assert!(matches!(restore(dir.path(), 0), Err(SnapshotError::File { .. } | SnapshotError::Damaged { .. })));
+    assert!(matches!(
+        restore(dir.path(), 0),
+        Err(SnapshotError::File { .. } | SnapshotError::Damaged { .. })
+    ));
 }
 
 #[test]

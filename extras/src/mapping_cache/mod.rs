@@ -166,6 +166,8 @@ impl<M, F: Fn(&File) -> io::Result<M>> MappingCache<M, F> {
 
 impl<M, F> std::fmt::Debug for MappingCache<M, F> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("MappingCache").field("limit_bytes", &self.limit_bytes).finish_non_exhaustive()
+        f.debug_struct("MappingCache")
+            .field("limit_bytes", &self.limit_bytes)
+            .finish_non_exhaustive()
     }
 }

@@ -152,8 +152,7 @@ impl Latch {
     }
 
     fn look_after_parties(&self) -> Result<(), ShmError> {
-        let is_present =
-            |number| state(&self.area, number).load(Ordering::SeqCst) == PRESENT;
+        let is_present = |number| state(&self.area, number).load(Ordering::SeqCst) == PRESENT;
         for number in 0..self.parties {
             // It may have arrived just before its lock was gone.
             if is_present(number) && !self.area.is_alive(number as u64)? && is_present(number) {

@@ -73,8 +73,7 @@ impl Side {
         let taken = ShmError::Taken { role: role.name() };
         area.lock(role.lock(), role.name())?;
         let state = area.memory.word32(role.offset() + STATE);
-        let exchanged =
-            state.compare_exchange(ABSENT, PRESENT, Ordering::SeqCst, Ordering::SeqCst);
+        let exchanged = state.compare_exchange(ABSENT, PRESENT, Ordering::SeqCst, Ordering::SeqCst);
         exchanged.map_err(|_| taken)?;
         let side = Side { area, role, capacity, own: 0, peer: 0 };
         match side.position(role) {

@@ -1,7 +1,7 @@
 //! Sleeping until another process has done something.
 
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use mmap_ahead::lab::{FutexScope, futex_wait, futex_wake_all};

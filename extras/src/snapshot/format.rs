@@ -12,11 +12,7 @@ const MAGIC: [u8; 8] = *b"mmsnap01";
 const HEAD_LEN: u64 = 24;
 const ENTRY_LEN: u64 = 16;
 
-pub(super) fn write(
-    out: &mut impl Write,
-    map: &[u8],
-    ranges: &[Range<usize>],
-) -> io::Result<()> {
+pub(super) fn write(out: &mut impl Write, map: &[u8], ranges: &[Range<usize>]) -> io::Result<()> {
     out.write_all(&MAGIC)?;
     put(out, map.len())?;
     put(out, ranges.len())?;
