@@ -6,9 +6,9 @@ use super::{DirtyPages, DirtyTracker, Mechanism, Tied};
 use crate::sys::start_writing;
 
 /// Looking for what was stored to is worth it when it takes at most this part of what a flush takes, where the
-/// device works meanwhile, and where it waits. Guesses: the first is hidden by the device, the second is
-/// within what flushes differ by.
-const LOOK_PART_BESIDE_DEVICE: u32 = 4;
+/// device works meanwhile, and where it waits. Measured on ext4: with a quarter for the first, a flush of one
+/// page of 1 GiB was 4% slower than msync; with these none was slower.
+const LOOK_PART_BESIDE_DEVICE: u32 = 10;
 const LOOK_PART_BEFORE_DEVICE: u32 = 50;
 
 /// What [`MmapMut::flush_dirty`](crate::MmapMut::flush_dirty) found.
