@@ -8,9 +8,9 @@ mod arena;
 mod around;
 mod bell;
 mod cache;
+mod copy;
 #[cfg(feature = "lab")]
 mod extents;
-mod copy;
 mod file;
 #[cfg(feature = "lab")]
 mod fork;
@@ -18,9 +18,9 @@ mod futex;
 #[cfg(feature = "lab")]
 mod lab;
 mod lease;
+mod lines;
 #[cfg(feature = "lab")]
 mod live;
-mod lines;
 #[cfg(feature = "lab")]
 mod locks;
 mod mincore;
@@ -46,6 +46,8 @@ mod uring;
 mod usage;
 mod wake;
 mod wipe;
+mod write_back;
+mod write_protect;
 
 #[cfg(feature = "lab")]
 pub use advise::LiveAdvice;
@@ -58,20 +60,20 @@ pub(crate) use around::fault_around;
 pub(crate) use bell::Bell;
 pub use cache::CacheView;
 pub(crate) use cache::cache_view;
+pub(crate) use copy::{Broken, copy_out};
 #[cfg(feature = "lab")]
 pub use extents::extents;
-pub(crate) use copy::{Broken, copy_out};
 pub(crate) use file::{FileFacts, file_facts, keep, punch_hole, regular_len};
 #[cfg(feature = "lab")]
 pub use fork::ForkedChild;
 #[cfg(feature = "lab")]
 pub use futex::{FutexScope, futex_wait, futex_wake_all};
 #[cfg(feature = "lab")]
-pub(crate) use lab::{lab_map, lab_map_peer, lab_open_paged};
+pub(crate) use lab::{lab_map, lab_map_mut, lab_map_peer, lab_open_paged};
 pub(crate) use lease::{Lease, has_verity, is_local, is_sealed};
+pub use lines::LineFlush;
 #[cfg(feature = "lab")]
 pub use live::LiveMap;
-pub use lines::LineFlush;
 #[cfg(feature = "lab")]
 pub use locks::{is_locked_by_others, try_lock};
 pub(crate) use mincore::{all_cached, first_page_is_cached, which_cached};
@@ -97,6 +99,8 @@ pub(crate) use usage::{Faults, faults_before_ours, faults_of_others, tell_own_fa
 pub use usage::{Usage, UsageOf, usage};
 pub(crate) use wake::{Wake, wait_readable};
 pub(crate) use wipe::{fork_guard_init, in_forked_child};
+pub(crate) use write_back::{make_longer, start_writing};
+pub(crate) use write_protect::StoreWatch;
 
 use std::io;
 use std::sync::OnceLock;
