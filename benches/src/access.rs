@@ -120,6 +120,28 @@ impl Access {
         }
     }
 
+    /// [`sum`](Access::sum) one step after the other, never two of them as one: for whoever watches
+    /// the steps.
+    ///
+    /// # Errors
+    /// As [`sum`](Access::sum); [`ErrorKind::Unsupported`] for `direct`, which reads many at once.
+    pub fn sum_each(&mut self, steps: impl Iterator<Item = Step>) -> io::Result<Tally> {
+        match &mut self.0 {
+            Opened::Peer(map) => sum_slice(map, steps),
+            Opened::Ours(map) => sum_slice(map, steps),
+            Opened::Paged(map) => sum_slice(map, steps),
+            Opened::Read { file, buffer } => {
+                sum_copies(steps, buffer, |piece, offset| file.read_exact_at(piece, offset))
+            }
+            Opened::Reader { reader, buffer } => {
+                sum_copies(steps, buffer, |piece, offset| read_exact_at(reader, piece, offset))
+            }
+            Opened::Direct(_) => {
+                Err(io::Error::new(ErrorKind::Unsupported, "it reads many steps at once"))
+            }
+        }
+    }
+
     /// [`sum`](Access::sum) by several threads, each of which takes every `threads`th step.
     ///
     /// # Errors

@@ -6,6 +6,7 @@
 //! - [`engine`] names the engines, [`access`] reads through one, [`run`] times it;
 //! - [`compare`] runs the engines in turn, each in a fresh child process ([`spawn`]), and
 //!   [`interval`] says how sure the ratios are;
+//! - [`watch`] makes runs that are looked at instead of timed;
 //! - [`environment`], [`device`], [`read_ahead`] say on what machine, and [`cleanup`] puts
 //!   everything back on every exit.
 
@@ -31,5 +32,6 @@ pub mod run;
 pub mod size;
 pub mod spawn;
 pub mod steps;
+pub mod watch;
 
 pub use error::Error;

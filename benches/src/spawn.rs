@@ -6,11 +6,13 @@ use std::process::{Command, Output, Stdio};
 
 use rustix::process::{Signal, set_parent_process_death_signal};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::Error;
 use crate::cache::CacheState;
 use crate::result::RunResult;
 use crate::run::RunSpec;
+use crate::watch::{Seen, WATCH_COMMAND, WatchSpec};
 
 /// The hidden subcommand under which the program makes one run.
 pub const RUN_COMMAND: &str = "__run";
@@ -45,8 +47,27 @@ impl Children {
 
 impl Spawner for Children {
     fn run(&mut self, spec: &RunSpec) -> Result<RunResult, Error> {
+        self.child(RUN_COMMAND, spec, spec)
+    }
+}
+
+impl Children {
+    /// Makes one watched run, from the state of the cache that it belongs to.
+    ///
+    /// # Errors
+    /// Whatever went wrong, naming the engine.
+    pub fn watch(&self, spec: &WatchSpec) -> Result<Seen, Error> {
+        self.child(WATCH_COMMAND, spec, &spec.run)
+    }
+
+    fn child<T: DeserializeOwned>(
+        &self,
+        name: &str,
+        argument: &impl Serialize,
+        spec: &RunSpec,
+    ) -> Result<T, Error> {
         self.cache.prepare(&spec.path)?;
-        let mut command = hidden_command(&self.program, RUN_COMMAND, spec)?;
+        let mut command = hidden_command(&self.program, name, argument)?;
         let output = command.output().map_err(Error::at(&self.program))?;
         if !output.status.success() {
             return Err(failure(&spec.engine, &output));
