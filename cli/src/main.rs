@@ -2,17 +2,20 @@
 
 #![forbid(unsafe_code)]
 
+mod again;
 mod compare;
 mod demo;
 mod doctor;
-mod figure;
 mod hidden;
 mod not_built;
 mod output;
 mod place;
+mod plot;
 mod probe;
 mod read;
+mod report;
 mod story;
+mod watched;
 
 use std::process::ExitCode;
 
@@ -39,11 +42,13 @@ enum Command {
     Pm(not_built::Arguments),
     /// Record the page faults of any program (not built yet)
     Record(not_built::Arguments),
-    /// Draw figures from result files (not built yet)
-    Plot(not_built::Arguments),
+    Plot(plot::Arguments),
     /// One run, in this process; how `compare` starts its children.
     #[command(name = "__run", hide = true)]
     Run(hidden::Arguments),
+    /// One watched run; how reports start theirs.
+    #[command(name = "__watch", hide = true)]
+    Watch(hidden::Arguments),
     /// A background reader; how `compare --busy` starts them.
     #[command(name = "__busy", hide = true)]
     Busy(hidden::Arguments),
@@ -68,8 +73,9 @@ fn dispatch(command: Command) -> Result<(), Error> {
         Command::Sim(_) => not_built::answer("sim"),
         Command::Pm(_) => not_built::answer("pm"),
         Command::Record(_) => not_built::answer("record"),
-        Command::Plot(_) => not_built::answer("plot"),
+        Command::Plot(arguments) => plot::plot(&arguments),
         Command::Run(arguments) => hidden::run(&arguments),
+        Command::Watch(arguments) => hidden::watch(&arguments),
         Command::Busy(arguments) => hidden::busy(&arguments),
     }
 }

@@ -29,14 +29,16 @@ pub(crate) struct Line {
 pub(crate) enum Dash {
     Solid,
     Long,
-    Short,
+    Medium,
     Dots,
+    /// Kept for limits.
+    Short,
 }
 
 impl Dash {
     /// The one of the `index`th curve.
     pub(crate) fn nth(index: usize) -> Dash {
-        [Dash::Solid, Dash::Long, Dash::Short, Dash::Dots][index % 4]
+        [Dash::Solid, Dash::Long, Dash::Dots, Dash::Medium][index % 4]
     }
 
     /// Pixels drawn and left out in turn; none for an unbroken curve.
@@ -44,8 +46,9 @@ impl Dash {
         match self {
             Dash::Solid => None,
             Dash::Long => Some((14.0, 5.0)),
+            Dash::Medium => Some((10.0, 3.0)),
+            Dash::Dots => Some((3.0, 3.0)),
             Dash::Short => Some((7.0, 4.0)),
-            Dash::Dots => Some((2.0, 4.0)),
         }
     }
 }

@@ -19,26 +19,32 @@ pub(super) const FIGURE: Figure = Figure {
     draw,
 };
 
+/// As many parts as have a colour of their own; the others are one.
+const PARTS_MOST: usize = 8;
+const OTHERS: &str = "everything else";
+
 fn draw(results: &Results, width: Width) -> Result<Option<Scene>, Error> {
     let sims: Vec<&Sim> = results.sims.iter().filter(|sim| !sim.breakdown.is_empty()).collect();
     if sims.is_empty() {
         return Ok(None);
     }
     let mut sheet = Sheet::new(width, TITLE, "Simulated time, part by part: shorter is better.")?;
-    let used = sims.iter().flat_map(|sim| sim.breakdown.iter().filter(|(_, part)| **part > 0.0));
-    let parts = different(used.map(|(name, _)| name.as_str()));
-    let colors = palette::distinct("parts", &parts)?;
-    let names: Vec<String> = parts.iter().map(|part| words_of(part)).collect();
+    let (parts, others) = parts(&sims);
+    let mut names: Vec<String> = parts.iter().map(|part| words_of(part)).collect();
+    names.extend(others.then(|| OTHERS.to_owned()));
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let colors = palette::distinct("parts", &names)?;
     sheet.legend(&blocks(&names, &colors))?;
     let row = |sim: &&Sim| {
-        let part =
-            |(name, color): (&&str, _)| (sim.breakdown.get(*name).copied().unwrap_or(0.0), color);
+        let of = |name: &&str| sim.breakdown.get(*name).copied().unwrap_or(0);
+        let all: u64 = sim.breakdown.values().sum();
+        let rest = all - parts.iter().map(of).sum::<u64>();
+        let values = parts.iter().map(of).chain([rest]).map(|ns| ns as f64 / 1e9);
         Row {
             name: sim.strategy.clone(),
-            parts: parts.iter().zip(colors.iter().copied()).map(part).collect(),
+            parts: values.zip(colors.iter().copied()).collect(),
             interval: None,
-            value: time(sim.seconds),
+            value: time(all as f64 / 1e9),
         }
     };
     let group = |(heading, sims): (String, Vec<&Sim>)| Group {
@@ -46,10 +52,26 @@ fn draw(results: &Results, width: Width) -> Result<Option<Scene>, Error> {
         rows: sims.iter().map(row).collect(),
         limit: None,
     };
-    let groups: Vec<_> = grouped(sims, |sim| sim.trace.clone()).into_iter().map(group).collect();
+    let groups = grouped(sims.iter().copied(), |sim| sim.workload.clone());
+    let groups: Vec<_> = groups.into_iter().map(group).collect();
     rows::draw(&mut sheet, &groups, &|most| seconds(most, "virtual time"))?;
     let lines = results.sims.iter().map(|sim| sim.environment.as_ref());
-    sheet.finish(&caption(results, lines)).map(Some)
+    sheet.finish(&caption(results, &["sim"], lines)).map(Some)
+}
+
+/// The longest parts by name, and whether there are others.
+fn parts<'a>(sims: &[&'a Sim]) -> (Vec<&'a str>, bool) {
+    let sum = |name: &str| {
+        let of = |sim: &&Sim| sim.breakdown.get(name).copied().unwrap_or(0);
+        sims.iter().map(of).map(u128::from).sum::<u128>()
+    };
+    let names = sims.iter().flat_map(|sim| sim.breakdown.keys());
+    let mut names = different(names.map(String::as_str));
+    names.retain(|name| sum(name) > 0);
+    names.sort_by_key(|name| std::cmp::Reverse(sum(name)));
+    let others = names.len() > PARTS_MOST;
+    names.truncate(PARTS_MOST);
+    (names, others)
 }
 
 /// An axis for values in seconds, in the unit that suits them.

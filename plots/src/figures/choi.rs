@@ -59,8 +59,10 @@ fn draw(results: &Results, width: Width) -> Result<Option<Scene>, Error> {
     let cases = grouped(&results.choi, |line| line.case.clone());
     let groups: Vec<_> = cases.into_iter().map(group).collect();
     rows::draw(&mut sheet, &groups, &|most| seconds(most, "time"))?;
-    let lines = results.runs.iter().filter(|run| is_paper_like(run));
-    sheet.finish(&caption(results, lines.map(|run| run.environment.as_ref()))).map(Some)
+    let here: Vec<&Run> = results.runs.iter().filter(|run| is_paper_like(run)).collect();
+    let kinds = if here.is_empty() { &["choi"][..] } else { &["choi", "run"] };
+    let lines = here.iter().map(|run| run.environment.as_ref());
+    sheet.finish(&caption(results, kinds, lines)).map(Some)
 }
 
 /// Whether a component is the whole bar, and not a part of it.
@@ -92,11 +94,7 @@ fn row(
 /// A sequential read of a file in memory, which is the paper's case.
 fn is_paper_like(run: &Run) -> bool {
     let in_memory = run.environment.as_ref().is_some_and(|e| e.file_system == "tmpfs");
-    in_memory
-        && run.pattern == "seq"
-        && run.cache == "warm"
-        && run.threads <= 1
-        && run.job.is_none()
+    in_memory && run.pattern == "seq" && run.cache == "warm" && run.threads <= 1
 }
 
 /// What this machine takes for 4 GiB in the way that the paper's case names.

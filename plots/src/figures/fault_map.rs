@@ -19,8 +19,8 @@ pub(super) const FIGURE: Figure = Figure {
     title: TITLE,
     words: "Time goes to the right, the file goes up. Each dot is a piece of the file that the \
             program looked at: dark where it was there already, red where the program had to stop \
-            and wait for it. Blue pieces were fetched before anybody asked for them; the green line \
-            is how far ahead that got. Purple pieces were fetched in vain.",
+            and wait for it. Blue is what lay ready before anybody asked for it, from when it came to \
+            when it was wanted; the green line is how far ahead that got. Purple came in vain.",
     draw,
 };
 
@@ -32,7 +32,7 @@ const RATIO_MAX: f64 = 8.0;
 
 /// What a square shows; a later one covers an earlier one.
 const KINDS: [(&str, RGBColor); 4] = [
-    ("fetched ahead", SKY),
+    ("ready, waiting to be touched", SKY),
     ("fetched in vain", PURPLE),
     ("touched, was there", DARK),
     ("touched, had to wait (fault)", VERMILION),
@@ -61,7 +61,7 @@ fn draw(results: &Results, width: Width) -> Result<Option<Scene>, Error> {
         draw_map(&mut sheet, map, seconds)?;
     }
     let lines = maps.iter().map(|map| map.environment.as_ref());
-    sheet.finish(&caption(results, lines)).map(Some)
+    sheet.finish(&caption(results, &["fault_map"], lines)).map(Some)
 }
 
 fn legend() -> Vec<Entry> {
@@ -85,17 +85,31 @@ fn draw_map(sheet: &mut Sheet, map: &FaultMap, seconds: f64) -> Result<(), Error
     let plot = Plot::place(sheet, HEIGHT, x, y)?;
     let x_of = |micros: u64| plot.x_of(micros as f64 / 1e6 / time.size);
     let y_of = |page: u64| plot.y_of(page as f64 * map.page_bytes as f64 / length.size);
-    let mut raster = Raster::over(&plot);
+    let points = map.touches.len() + map.faults.len() + map.fetched.len() + map.wasted.len();
+    let mut raster = Raster::over(&plot, points);
     for (points, kind) in [(&map.touches, TOUCHED), (&map.faults, FAULTED)] {
         for (at, page) in points {
             raster.point((x_of(*at), y_of(*page)), kind);
         }
     }
+    let touched = first_touches(map);
     for (ranges, kind) in [(&map.fetched, FETCHED), (&map.wasted, WASTED)] {
         for (at, first, end) in ranges {
-            raster.span(x_of(*at), y_of(*first), y_of(end - 1), kind);
+            // From when it is there until it is wanted, row by row: a row may hold many pages.
+            let (top, bottom) = (raster.row(y_of(end - 1)), raster.row(y_of(*first)));
+            let never = if kind == WASTED { plot.right } else { x_of(*at) };
+            let mut wanted = vec![None; (bottom - top + 1) as usize];
+            let from = touched.partition_point(|touch| touch.0 < *first);
+            for (page, at) in touched[from..].iter().take_while(|touch| touch.0 < *end) {
+                let row = (raster.row(y_of(*page)) - top).clamp(0, bottom - top);
+                wanted[row as usize].get_or_insert(x_of(*at));
+            }
+            for (row, wanted) in (top..).zip(wanted) {
+                raster.line(row, x_of(*at), wanted.unwrap_or(never), kind);
+            }
         }
     }
+    raster.fill();
     for (kind, (_, color)) in (0..).zip(KINDS) {
         sheet.scene.cells.push(raster.cells(kind, color));
     }
@@ -116,6 +130,15 @@ fn heading(map: &FaultMap) -> String {
     let faults = map.faults.len();
     let touches = faults + map.touches.len();
     format!("{engine}: {pattern}, {cache} {place}: {faults} of {touches} touches waited")
+}
+
+/// Every touched page with the time of its first touch, by page.
+fn first_touches(map: &FaultMap) -> Vec<(u64, u64)> {
+    let all = map.touches.iter().chain(&map.faults);
+    let mut touched: Vec<_> = all.map(|(at, page)| (*page, *at)).collect();
+    touched.sort_unstable();
+    touched.dedup_by_key(|touch| touch.0);
+    touched
 }
 
 /// The page after the last that is drawn; at least one.

@@ -51,7 +51,7 @@ fn draw(results: &Results, width: Width) -> Result<Option<Scene>, Error> {
         }
     }
     let lines = all.iter().map(|line| line.environment.as_ref());
-    sheet.finish(&caption(results, lines)).map(Some)
+    sheet.finish(&caption(results, &["touch_latency"], lines)).map(Some)
 }
 
 fn heading(line: &TouchLatency) -> String {

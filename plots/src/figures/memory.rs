@@ -42,17 +42,18 @@ fn draw(results: &Results, width: Width) -> Result<Option<Scene>, Error> {
     };
     let mut entries: Vec<_> = engines.iter().map(entry).collect();
     if all.iter().any(|line| line.limit_bytes.is_some()) {
-        entries.push(limit_entry("its limit"));
+        entries.push(limit_entry("the limit of paged"));
     }
     sheet.legend(&entries)?;
     for (heading, lines) in grouped(all, heading) {
-        for (what, of) in WHAT {
+        let limits = lines.iter().filter_map(|line| line.limit_bytes).collect();
+        for ((what, of), limits) in WHAT.into_iter().zip([limits, Vec::new()]) {
             sheet.heading(&format!("{what}: {heading}"))?;
-            draw_lines(&mut sheet, &lines, of, &style)?;
+            draw_lines(&mut sheet, &lines, of, limits, &style)?;
         }
     }
     let lines = all.iter().map(|line| line.environment.as_ref());
-    sheet.finish(&caption(results, lines)).map(Some)
+    sheet.finish(&caption(results, &["memory"], lines)).map(Some)
 }
 
 type Of = fn(&(u64, u64, u64)) -> u64;
@@ -72,6 +73,7 @@ fn draw_lines(
     sheet: &mut Sheet,
     lines: &[&Memory],
     of: Of,
+    limits: Vec<u64>,
     style: &dyn Fn(&str) -> (RGBColor, Dash),
 ) -> Result<(), Error> {
     let samples = || lines.iter().flat_map(|line| &line.samples);
@@ -88,7 +90,7 @@ fn draw_lines(
         let points = line.samples.iter().map(|sample| at(sample.0 as f64, of(sample) as f64));
         sheet.scene.curve(Curve { points: points.collect(), color, width: 3, dash });
     }
-    for limit in lines.iter().filter_map(|line| line.limit_bytes) {
+    for limit in limits {
         let y = plot.y_of(limit as f64 / length.size);
         let points = vec![(plot.left, y), (plot.right, y)];
         let (color, width, dash) = (palette::INK, 2, Dash::Short);
@@ -111,7 +113,7 @@ mod tests {
             let long: Vec<_> = scene.curves.iter().filter(|curve| curve.points.len() > 2).collect();
             assert_eq!(long.len(), 2 * results.memories.len());
             let limits = scene.curves.iter().filter(|curve| curve.color == palette::INK);
-            assert_eq!(limits.count(), 2 + 1, "in both parts, and in the legend");
+            assert_eq!(limits.count(), 1 + 1, "in the upper part, and in the legend");
             let texts = texts(&scene);
             assert!(texts.contains("memory (MiB)") && texts.contains("page cache"), "{texts}");
         }

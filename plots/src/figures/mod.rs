@@ -80,14 +80,17 @@ pub(crate) fn different<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<&'a
     seen
 }
 
-/// Where a figure comes from: source file, commit, kernel, device.
+/// Where a figure comes from: the files that hold lines of `kinds`, commit, kernel, device.
 fn caption<'a>(
     results: &Results,
+    kinds: &[&str],
     lines: impl IntoIterator<Item = Option<&'a Environment>>,
 ) -> String {
+    let files = results.sources.iter().filter(|(kind, _)| kinds.contains(&kind.as_str()));
+    let files = different(files.map(|(_, file)| file.as_str())).join(", ");
     let environments: Vec<&Environment> = lines.into_iter().flatten().collect();
     let Some(first) = environments.first() else {
-        return format!("{}; simulated: no kernel and no device took part", results.source);
+        return format!("{files}; simulated: no kernel and no device took part");
     };
     let all = |of: &dyn Fn(&Environment) -> String| {
         let words: Vec<String> = environments.iter().map(|environment| of(environment)).collect();
@@ -96,11 +99,15 @@ fn caption<'a>(
     let commit = all(&|e| e.commit.clone().unwrap_or_else(|| "unknown".to_owned()));
     let kernel = all(&|e| format!("Linux {}", e.kernel));
     let (cpus, cpu, places) = (first.cpus, &first.cpu, all(&place));
-    format!("{}; commit {commit}; {kernel}, {cpus} x {cpu}; {places}", results.source)
+    format!("{files}; commit {commit}; {kernel}, {cpus} x {cpu}; {places}")
 }
 
 /// A name of the simulator's, as words.
 fn words_of(name: &str) -> String {
-    let name = name.strip_suffix("_ns").or_else(|| name.strip_suffix("_s")).unwrap_or(name);
-    name.replace('_', " ")
+    match name {
+        "pte_construction_ns" => "page-table entries".to_owned(),
+        "io_stall_ns" => "waiting for the device".to_owned(),
+        "page_fault_ns" => "page faults".to_owned(),
+        name => name.strip_suffix("_ns").unwrap_or(name).replace('_', " "),
+    }
 }

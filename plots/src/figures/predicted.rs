@@ -64,7 +64,7 @@ fn draw(results: &Results, width: Width) -> Result<Option<Scene>, Error> {
         sheet.scene.dots.push(Dot { at, color: colors[index], shape: Shape::nth(index) });
     }
     let lines = cells.iter().map(|cell| cell.environment.as_ref());
-    sheet.finish(&caption(results, lines)).map(Some)
+    sheet.finish(&caption(results, &["validate"], lines)).map(Some)
 }
 
 fn error(cell: &Validate) -> f64 {

@@ -50,7 +50,7 @@ fn draw(results: &Results, width: Width) -> Result<Option<Scene>, Error> {
         })
     };
     let mut groups = Vec::new();
-    for (trace, sims) in grouped(sims, |sim| sim.trace.clone()) {
+    for (trace, sims) in grouped(sims, |sim| sim.workload.clone()) {
         for (measure, of) in MEASURES {
             let rows: Vec<_> = sims.iter().filter_map(|sim| row(sim, of)).collect();
             if !rows.is_empty() {
@@ -60,7 +60,7 @@ fn draw(results: &Results, width: Width) -> Result<Option<Scene>, Error> {
     }
     rows::draw(&mut sheet, &groups, &|_| Axis::percent("share (%)"))?;
     let lines = results.sims.iter().map(|sim| sim.environment.as_ref());
-    sheet.finish(&caption(results, lines)).map(Some)
+    sheet.finish(&caption(results, &["sim"], lines)).map(Some)
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ fn draw(results: &Results, width: Width) -> Result<Option<Scene>, Error> {
         Axis { scale, ticks, ..axis }
     })?;
     let lines = results.runs.iter().map(|run| run.environment.as_ref());
-    sheet.finish(&caption(results, lines)).map(Some)
+    sheet.finish(&caption(results, &["run"], lines)).map(Some)
 }
 
 fn group(heading: String, runs: &[&Run], engines: &[&str]) -> Option<Group> {

@@ -42,7 +42,7 @@ fn draw(results: &Results, width: Width) -> Result<Option<Scene>, Error> {
         .collect();
     rows::draw(&mut sheet, &groups, &|most| Axis::to(most, "times as fast (no unit)"))?;
     let lines = results.ratios.iter().map(|ratio| ratio.environment.as_ref());
-    sheet.finish(&caption(results, lines)).map(Some)
+    sheet.finish(&caption(results, &["ratio"], lines)).map(Some)
 }
 
 fn row(ratio: &Ratio, engines: &[&str]) -> Row {

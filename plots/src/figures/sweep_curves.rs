@@ -32,7 +32,7 @@ fn draw(results: &Results, width: Width) -> Result<Option<Scene>, Error> {
         sheet.heading(&heading)?;
         draw_panel(&mut sheet, &points)?;
     }
-    sheet.finish(&caption(results, [])).map(Some)
+    sheet.finish(&caption(results, &["sweep"], [])).map(Some)
 }
 
 /// What stands in one panel: a policy where the distance is swept as well, else all policies.

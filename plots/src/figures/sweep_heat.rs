@@ -38,7 +38,7 @@ fn draw(results: &Results, width: Width) -> Result<Option<Scene>, Error> {
         sheet.heading(heading)?;
         draw_map(&mut sheet, points)?;
     }
-    sheet.finish(&caption(results, [])).map(Some)
+    sheet.finish(&caption(results, &["sweep"], [])).map(Some)
 }
 
 /// Different values, ascending.

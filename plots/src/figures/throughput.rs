@@ -44,7 +44,7 @@ fn draw(results: &Results, width: Width) -> Result<Option<Scene>, Error> {
     sheet.legend(&entries)?;
     rows::draw(&mut sheet, &groups, &|most| Axis::to(most, "GB/s"))?;
     let lines = results.runs.iter().map(|run| run.environment.as_ref());
-    sheet.finish(&caption(results, lines)).map(Some)
+    sheet.finish(&caption(results, &["run"], lines)).map(Some)
 }
 
 fn group(scenario: String, runs: &[&Run], engines: &[&str]) -> Group {

@@ -13,7 +13,7 @@ use super::{Checked, Environment, positive};
 pub struct Run {
     /// The engine's name.
     pub engine: String,
-    /// The pattern's name.
+    /// The pattern's name, or `job:NAME`.
     pub pattern: String,
     /// `cold`, `warm` or `as-is`.
     pub cache: String,
@@ -26,9 +26,6 @@ pub struct Run {
     /// How many threads shared the steps; 0 and 1 mean one.
     #[serde(default)]
     pub threads: u64,
-    /// A real program's job instead of a sum, where there is one.
-    #[serde(default)]
-    pub job: Option<String>,
     /// The machine.
     #[serde(default)]
     pub environment: Option<Environment>,
@@ -42,10 +39,7 @@ impl Run {
         if self.threads > 1 {
             label += &format!(", {} threads", self.threads);
         }
-        match &self.job {
-            Some(job) => format!("{job}: {label}"),
-            None => label,
-        }
+        label
     }
 }
 
@@ -76,9 +70,6 @@ pub struct Ratio {
     /// `cold` or `warm`.
     #[serde(default)]
     pub cache: String,
-    /// A real program's job, where there is one.
-    #[serde(default)]
-    pub job: Option<String>,
     /// The machine.
     #[serde(default)]
     pub environment: Option<Environment>,
@@ -88,11 +79,7 @@ impl Ratio {
     /// What it is compared within.
     #[must_use]
     pub fn scenario(&self) -> String {
-        let label = scenario(&self.pattern, &self.cache, self.environment.as_ref());
-        match &self.job {
-            Some(job) => format!("{job}: {label}"),
-            None => label,
-        }
+        scenario(&self.pattern, &self.cache, self.environment.as_ref())
     }
 }
 

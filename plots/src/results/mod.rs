@@ -14,7 +14,8 @@
 //!
 //! Fields that a line has besides those of its type here are left alone, so that whoever writes
 //! may say more than is drawn. A kind that is not in the table is an error: a figure that is
-//! missing without a word would be worse.
+//! missing without a word would be worse. Only the simulator's commands also write kinds that are not
+//! drawn, such as `choi_gain`: those whose names begin with one of its own and `_` are left out.
 
 use std::path::Path;
 
@@ -37,8 +38,8 @@ use crate::Error;
 /// What a result file holds, by kind, each in the order of the file.
 #[derive(Clone, Debug, Default)]
 pub struct Results {
-    /// The file's name, for the captions.
-    pub source: String,
+    /// Which kinds are from which file: the kind and the file's name, in the order of the files.
+    pub sources: Vec<(String, String)>,
     /// `run` lines.
     pub runs: Vec<Run>,
     /// `ratio` lines.
@@ -88,7 +89,7 @@ impl Results {
     /// [`Error::Line`], which names the first line that is damaged or of an unknown kind;
     /// [`Error::Empty`].
     pub fn parse(source: &str, text: &str) -> Result<Results, Error> {
-        let mut results = Results { source: source.to_owned(), ..Results::default() };
+        let mut results = Results::default();
         let mut lines = 0;
         for (index, line) in text.lines().enumerate() {
             if line.trim().is_empty() {
@@ -96,7 +97,11 @@ impl Results {
             }
             lines += 1;
             let file = source.to_owned();
-            results.add(line).map_err(|what| Error::Line { file, line: index + 1, what })?;
+            results.add(line, source).map_err(|what| Error::Line {
+                file,
+                line: index + 1,
+                what,
+            })?;
         }
         if lines == 0 {
             return Err(Error::Empty);
@@ -106,12 +111,8 @@ impl Results {
 
     /// Adds what another file holds.
     pub fn append(&mut self, other: Results) {
-        let Results { source, runs, ratios, latencies, fault_maps, memories, .. } = other;
-        if self.source.is_empty() {
-            self.source = source;
-        } else {
-            self.source += &format!(", {source}");
-        }
+        let Results { sources, runs, ratios, latencies, fault_maps, memories, .. } = other;
+        sources.into_iter().for_each(|source| self.add_source(source));
         self.runs.extend(runs);
         self.ratios.extend(ratios);
         self.latencies.extend(latencies);
@@ -123,8 +124,15 @@ impl Results {
         self.validations.extend(other.validations);
     }
 
-    fn add(&mut self, line: &str) -> Result<(), String> {
+    fn add_source(&mut self, source: (String, String)) {
+        if !self.sources.contains(&source) {
+            self.sources.push(source);
+        }
+    }
+
+    fn add(&mut self, line: &str, source: &str) -> Result<(), String> {
         let tag: Tag = serde_json::from_str(line).map_err(|error| words(&error))?;
+        self.add_source((tag.kind.clone(), source.to_owned()));
         match tag.kind.as_str() {
             "run" => push(&mut self.runs, line),
             "ratio" => push(&mut self.ratios, line),
@@ -135,9 +143,16 @@ impl Results {
             "sim" => push(&mut self.sims, line),
             "sweep" => push(&mut self.sweeps, line),
             "validate" => push(&mut self.validations, line),
+            other if is_company(other) => Ok(()),
             unknown => Err(format!("`{unknown}` is no kind of result that can be drawn")),
         }
     }
+}
+
+/// Whether lines of this kind stand beside lines that are drawn, and are not drawn themselves.
+fn is_company(kind: &str) -> bool {
+    const COMPANY: [&str; 4] = ["choi_", "sim_", "sweep_", "validate_"];
+    COMPANY.iter().any(|prefix| kind.starts_with(prefix))
 }
 
 fn push<T: Checked>(to: &mut Vec<T>, line: &str) -> Result<(), String> {

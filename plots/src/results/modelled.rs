@@ -27,29 +27,32 @@ impl Checked for Choi {
     }
 }
 
-/// One strategy on one trace: `{"kind":"sim",..}`.
+/// One strategy on one workload: `{"kind":"sim",..}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sim {
-    /// The trace's name.
-    pub trace: String,
+    /// The name of the workload or trace.
+    #[serde(alias = "trace")]
+    pub workload: String,
     /// The strategy's name, that of its policy where it has one.
     #[serde(alias = "policy")]
     pub strategy: String,
-    /// How long the reader took, in virtual seconds.
-    #[serde(alias = "virtual_seconds")]
-    pub seconds: f64,
+    /// When the last reader ended, in virtual seconds.
+    pub virtual_seconds: f64,
     /// Fetched pages that were used, of all fetched; absent when nothing was fetched.
     #[serde(default)]
     pub accuracy: Option<f64>,
-    /// Touches that were mapped already, of all.
+    /// Touches that needed no fault, of all.
     #[serde(default)]
     pub coverage: Option<f64>,
     /// Used pages that were ready in time, of all used; absent when none was.
     #[serde(default)]
     pub timeliness: Option<f64>,
-    /// What the time went to, in seconds by name; it adds up to `seconds`.
+    /// What the readers' time went to, in nanoseconds: names end in `_ns`.
     #[serde(default)]
-    pub breakdown: BTreeMap<String, f64>,
+    pub breakdown: BTreeMap<String, u64>,
+    /// What the breakdown adds up to: the time of all readers.
+    #[serde(default)]
+    pub reader_ns: Option<u64>,
     /// The modelled machine.
     #[serde(default)]
     pub environment: Option<Environment>,
@@ -57,7 +60,7 @@ pub struct Sim {
 
 impl Checked for Sim {
     fn check(&self) -> Result<(), String> {
-        positive("seconds", self.seconds)?;
+        positive("virtual_seconds", self.virtual_seconds)?;
         let shares = [
             ("accuracy", self.accuracy),
             ("coverage", self.coverage),
@@ -66,12 +69,13 @@ impl Checked for Sim {
         shares
             .into_iter()
             .try_for_each(|(name, value)| value.map_or(Ok(()), |v| share(name, v)))?;
-        self.breakdown.iter().try_for_each(|(name, value)| amount(name, *value))?;
-        let sum: f64 = self.breakdown.values().sum();
-        if self.breakdown.is_empty() || (sum - self.seconds).abs() <= 0.001 * self.seconds {
-            return Ok(());
+        let sum: u128 = self.breakdown.values().map(|part| u128::from(*part)).sum();
+        match self.reader_ns {
+            Some(all) if !self.breakdown.is_empty() && u128::from(all) != sum => {
+                Err(format!("the breakdown adds up to {sum} ns, not to {all} ns"))
+            }
+            _ => Ok(()),
         }
-        Err(format!("the breakdown adds up to {sum} s, not to {} s", self.seconds))
     }
 }
 

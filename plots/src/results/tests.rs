@@ -45,10 +45,10 @@ fn values_that_nothing_can_measure_are_named() {
     }
     let ratio = r#"{"kind":"ratio","engine":"e","baseline":"b","speedup_median":3.0,"speedup_ci95":[1.0,2.0],"runs":7}"#;
     assert!(refused(ratio).contains("outside of its interval 1 to 2"), "{}", refused(ratio));
-    let sim =
-        r#"{"kind":"sim","trace":"t","policy":"p","virtual_seconds":1.0,"breakdown":{"a":0.5}}"#;
-    assert!(refused(sim).contains("adds up to 0.5 s, not to 1 s"), "{}", refused(sim));
-    let share = r#"{"kind":"sim","trace":"t","policy":"p","virtual_seconds":1.0,"accuracy":1.5}"#;
+    let sim = r#"{"kind":"sim","workload":"w","strategy":"s","virtual_seconds":1.0,"reader_ns":9,"breakdown":{"a_ns":5}}"#;
+    assert!(refused(sim).contains("adds up to 5 ns, not to 9 ns"), "{}", refused(sim));
+    let share =
+        r#"{"kind":"sim","workload":"t","strategy":"p","virtual_seconds":1.0,"accuracy":1.5}"#;
     assert!(refused(share).contains("accuracy is 1.5"), "{}", refused(share));
     let map = r#"{"kind":"fault_map","engine":"e","policy":"","pattern":"seq","cache":"cold","pages":4,"page_bytes":4096,"seconds":1.0,"touches":[[0,4]],"faults":[],"fetched":[],"wasted":[],"frontier":[]}"#;
     assert!(refused(map).contains("a touched page 4 lies beyond the file"), "{}", refused(map));
@@ -63,4 +63,12 @@ fn an_empty_file_has_nothing_to_draw() {
 fn a_file_that_is_not_there_is_named() {
     let error = Results::read(Path::new("/no/such/results.jsonl")).unwrap_err().to_string();
     assert!(error.starts_with("cannot read /no/such/results.jsonl"), "{error}");
+}
+
+#[test]
+fn the_company_of_a_known_kind_is_left_alone() {
+    let company = r#"{"kind":"choi_gain","strategy":"map-ahead","gain":0.5}"#;
+    let results = Results::parse("r", &format!("{company}\n{GOOD}")).unwrap();
+    assert_eq!(results.runs.len(), 1);
+    assert!(refused(r#"{"kind":"choir_gain"}"#).contains("no kind of result"));
 }
