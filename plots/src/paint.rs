@@ -159,9 +159,8 @@ fn paint_cells<B: DrawingBackend>(
 ) -> Result<(), Failure<B>> {
     let size = cells.size;
     cells.runs.iter().try_for_each(|&(left, top, count)| {
-        // plotters fills a rectangle up to and with its lower right pixel.
-        let (right, bottom) = scaled((left + size * count, top + size), scale);
-        let corners = [scaled((left, top), scale), (right - 1, bottom - 1)];
+        let corners = [(left, top), (left + size * count, top + size)];
+        let corners = corners.map(|corner| scaled(corner, scale));
         area.draw(&Rectangle::new(corners, cells.color.filled()))
     })
 }

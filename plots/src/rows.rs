@@ -131,7 +131,7 @@ fn draw_group(
     sheet.heading(&group.heading)?;
     let top = sheet.y + 2;
     for row in &group.rows {
-        draw_row(sheet, row, columns, axis)?;
+        draw_row(sheet, row, columns, (axis, group.limit))?;
     }
     let bottom = sheet.y + 2;
     if let Some(limit) = group.limit {
@@ -143,7 +143,12 @@ fn draw_group(
     Ok((top, bottom))
 }
 
-fn draw_row(sheet: &mut Sheet, row: &Row, columns: &Columns, axis: &Axis) -> Result<(), Error> {
+fn draw_row(
+    sheet: &mut Sheet,
+    row: &Row,
+    columns: &Columns,
+    (axis, limit): (&Axis, Option<f64>),
+) -> Result<(), Error> {
     let lines = text::wrap(&row.name, Size::Label, Weight::Normal, columns.names)?;
     let height = ROW.max(lines.len() as i32 * Size::Label.line() + 4);
     let middle = sheet.y + height / 2 + 2;
@@ -169,6 +174,10 @@ fn draw_row(sheet: &mut Sheet, row: &Row, columns: &Columns, axis: &Axis) -> Res
         draw_whisker(sheet, middle, ends);
         left.max(ends.1)
     });
+    let width = text::width(&row.value, Size::Label, Weight::Normal)?;
+    let hidden = |x: &i32| (end..end + width + 12).contains(x);
+    // Behind the limit's line rather than under it.
+    let end = limit.map(|limit| columns.x_of(axis, limit)).filter(hidden).unwrap_or(end);
     let value = Label::new(&row.value, (end + 8, middle + 6), Align::Left);
     sheet.scene.labels.push(Label { ground: Ground::Paper, ..value });
     sheet.y += height;

@@ -52,11 +52,10 @@ fn draw(results: &Results, width: Width) -> Result<Option<Scene>, Error> {
         rows: sims.iter().map(row).collect(),
         limit: None,
     };
-    let groups = grouped(sims.iter().copied(), |sim| sim.workload.clone());
+    let groups = grouped(sims.iter().copied(), |sim| sim.scenario());
     let groups: Vec<_> = groups.into_iter().map(group).collect();
     rows::draw(&mut sheet, &groups, &|most| seconds(most, "virtual time"))?;
-    let lines = results.sims.iter().map(|sim| sim.environment.as_ref());
-    sheet.finish(&caption(results, &["sim"], lines)).map(Some)
+    sheet.finish(&caption(results, &["sim"], [])).map(Some)
 }
 
 /// The longest parts by name, and whether there are others.

@@ -93,11 +93,12 @@ fn draw_map(sheet: &mut Sheet, map: &FaultMap, seconds: f64) -> Result<(), Error
         }
     }
     let touched = first_touches(map);
+    let end_of_run = plot.x_of(map.seconds / time.size);
     for (ranges, kind) in [(&map.fetched, FETCHED), (&map.wasted, WASTED)] {
         for (at, first, end) in ranges {
             // From when it is there until it is wanted, row by row: a row may hold many pages.
             let (top, bottom) = (raster.row(y_of(end - 1)), raster.row(y_of(*first)));
-            let never = if kind == WASTED { plot.right } else { x_of(*at) };
+            let never = if kind == WASTED { end_of_run } else { x_of(*at) };
             let mut wanted = vec![None; (bottom - top + 1) as usize];
             let from = touched.partition_point(|touch| touch.0 < *first);
             for (page, at) in touched[from..].iter().take_while(|touch| touch.0 < *end) {

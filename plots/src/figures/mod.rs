@@ -18,6 +18,7 @@ mod quality;
 mod raster;
 mod roofline;
 mod speedup;
+mod sweep_bars;
 mod sweep_curves;
 mod sweep_heat;
 mod throughput;
@@ -38,7 +39,7 @@ pub(crate) struct Figure {
 }
 
 /// All figures, in the order in which a reader meets them.
-pub(crate) const ALL: [Figure; 12] = [
+pub(crate) const ALL: [Figure; 13] = [
     throughput::FIGURE,
     speedup::FIGURE,
     roofline::FIGURE,
@@ -47,6 +48,7 @@ pub(crate) const ALL: [Figure; 12] = [
     memory::FIGURE,
     quality::FIGURE,
     breakdown::FIGURE,
+    sweep_bars::FIGURE,
     sweep_curves::FIGURE,
     sweep_heat::FIGURE,
     predicted::FIGURE,

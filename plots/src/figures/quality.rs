@@ -50,7 +50,7 @@ fn draw(results: &Results, width: Width) -> Result<Option<Scene>, Error> {
         })
     };
     let mut groups = Vec::new();
-    for (trace, sims) in grouped(sims, |sim| sim.workload.clone()) {
+    for (trace, sims) in grouped(sims, |sim| sim.scenario()) {
         for (measure, of) in MEASURES {
             let rows: Vec<_> = sims.iter().filter_map(|sim| row(sim, of)).collect();
             if !rows.is_empty() {
@@ -59,8 +59,7 @@ fn draw(results: &Results, width: Width) -> Result<Option<Scene>, Error> {
         }
     }
     rows::draw(&mut sheet, &groups, &|_| Axis::percent("share (%)"))?;
-    let lines = results.sims.iter().map(|sim| sim.environment.as_ref());
-    sheet.finish(&caption(results, &["sim"], lines)).map(Some)
+    sheet.finish(&caption(results, &["sim"], [])).map(Some)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The sweep as curves: throughput by window, a curve for each distance or policy.
 
+use super::breakdown::seconds;
 use super::{Figure, caption, different, grouped};
 use crate::Error;
 use crate::axis::{Axis, Scale, length};
@@ -15,41 +16,45 @@ pub(super) const FIGURE: Figure = Figure {
     name: "sweep-curves",
     title: TITLE,
     words: "The window is how much is fetched at once, the distance how far ahead of the reader. \
-            Too little, and the disk waits; where a line turns flat, more only costs memory.",
+            Too little, and the program waits; where a line turns flat, more only costs memory.",
     draw,
 };
 
 const HEIGHT: i32 = 240;
 
 fn draw(results: &Results, width: Width) -> Result<Option<Scene>, Error> {
-    if results.sweeps.is_empty() {
+    let turned: Vec<&Sweep> =
+        results.sweeps.iter().filter(|point| point.window_pages.is_some()).collect();
+    if turned.is_empty() {
         return Ok(None);
     }
-    let about = "Simulated throughput by the window's length; the window's axis in powers of two. \
-                 Higher is better. Whiskers, where there are any: 95% interval over the seeds.";
+    let about = "Simulated time by the window's length; the window's axis in powers of two. Lower \
+                 is better. Whiskers, where there are any: 95% interval over the seeds.";
     let mut sheet = Sheet::new(width, TITLE, about)?;
-    for (heading, points) in grouped(&results.sweeps, heading) {
+    for (heading, points) in grouped(turned, heading) {
         sheet.heading(&heading)?;
         draw_panel(&mut sheet, &points)?;
     }
-    sheet.finish(&caption(results, &["sweep"], [])).map(Some)
+    sheet.finish(&caption(results, &["summary"], [])).map(Some)
 }
 
-/// What stands in one panel: a policy where the distance is swept as well, else all policies.
-fn heading(sweep: &Sweep) -> String {
-    let device =
-        if sweep.device.is_empty() { String::new() } else { format!(" on {}", sweep.device) };
-    match sweep.distance_bytes {
-        Some(_) => format!("{}{device}, policy {}", sweep.trace, sweep.policy),
-        None => format!("{}{device}", sweep.trace),
+/// What stands in one panel: a strategy where its distance is swept as well, else all of them.
+fn heading(point: &Sweep) -> String {
+    match point.distance_pages {
+        Some(_) => format!("{}: {}", point.scenario(), point.strategy),
+        None => point.scenario(),
     }
 }
 
-fn series(sweep: &Sweep) -> String {
-    match sweep.distance_bytes {
-        Some(distance) => format!("distance {}", length(distance as f64)),
-        None => sweep.policy.clone(),
+fn series(point: &Sweep) -> String {
+    match point.distance_bytes() {
+        Some(distance) => format!("distance {}", length(distance)),
+        None => point.strategy.clone(),
     }
+}
+
+fn window(point: &Sweep) -> f64 {
+    point.window_bytes().unwrap_or(1.0)
 }
 
 fn draw_panel(sheet: &mut Sheet, points: &[&Sweep]) -> Result<(), Error> {
@@ -62,21 +67,21 @@ fn draw_panel(sheet: &mut Sheet, points: &[&Sweep]) -> Result<(), Error> {
         mark: Mark::Dot(Shape::nth(index)),
     };
     sheet.legend(&names.iter().enumerate().map(entry).collect::<Vec<_>>())?;
-    let high = |point: &&Sweep| point.gb_per_s_ci95.map_or(point.gb_per_s, |interval| interval[1]);
+    let high = |point: &&Sweep| point.seconds.ci95.map_or(point.seconds.mean, |ends| ends[1]);
     let most = points.iter().map(high).fold(0.0, f64::max);
-    let plot = Plot::place(sheet, HEIGHT, windows(points), Axis::to(most, "GB/s"))?;
+    let plot = Plot::place(sheet, HEIGHT, windows(points), seconds(most, "virtual time"))?;
     for (index, name) in names.iter().enumerate() {
         let mut own: Vec<_> = points.iter().filter(|point| series(point) == *name).collect();
-        own.sort_by_key(|point| point.window_bytes);
+        own.sort_by_key(|point| point.window_pages);
         let (color, shape) = (colors[index], Shape::nth(index));
-        let at = |point: &Sweep, value: f64| plot.at(point.window_bytes as f64, value);
-        let points: Vec<_> = own.iter().map(|point| at(point, point.gb_per_s)).collect();
+        let at = |point: &Sweep, value: f64| plot.at(window(point), value);
         for point in &own {
-            if let Some([low, high]) = point.gb_per_s_ci95 {
+            if let Some([low, high]) = point.seconds.ci95 {
                 let (from, to) = (at(point, low), at(point, high));
                 sheet.scene.whiskers.push(Line { from, to, color, width: 2 });
             }
         }
+        let points: Vec<_> = own.iter().map(|point| at(point, point.seconds.mean)).collect();
         sheet.scene.dots.extend(points.iter().map(|&at| Dot { at, color, shape }));
         sheet.scene.curve(Curve { points, color, width: 2, dash: Dash::nth(index) });
     }
@@ -85,11 +90,11 @@ fn draw_panel(sheet: &mut Sheet, points: &[&Sweep]) -> Result<(), Error> {
 
 /// An axis with a tick at each window that occurs.
 fn windows(points: &[&Sweep]) -> Axis {
-    let mut windows: Vec<u64> = points.iter().map(|point| point.window_bytes).collect();
-    windows.sort_unstable();
+    let mut windows: Vec<f64> = points.iter().map(|point| window(point)).collect();
+    windows.sort_by(f64::total_cmp);
     windows.dedup();
-    let ticks = windows.iter().map(|window| (*window as f64, length(*window as f64))).collect();
-    let (first, last) = (windows[0] as f64, windows[windows.len() - 1] as f64);
+    let ticks = windows.iter().map(|window| (*window, length(*window))).collect();
+    let (first, last) = (windows[0], windows[windows.len() - 1]);
     // Half a step of room at both ends, so that no dot lies on the edge.
     let scale = Scale::Log { low: first / 1.5, high: last * 1.5 };
     Axis { scale, ticks, title: "window (bytes)".into() }
@@ -106,12 +111,13 @@ mod tests {
             let results = file("sweep.jsonl");
             let scene = draw(&results, width).unwrap().unwrap();
             check(&scene);
+            let turned = || results.sweeps.iter().filter(|point| point.window_pages.is_some());
             let entries = 3 + 2;
-            assert_eq!(scene.dots.len(), results.sweeps.len() + entries);
-            let whiskers = results.sweeps.iter().filter(|point| point.gb_per_s_ci95.is_some());
+            assert_eq!(scene.dots.len(), turned().count() + entries);
+            let whiskers = turned().filter(|point| point.seconds.ci95.is_some());
             assert_eq!(scene.whiskers.len(), whiskers.count());
             let texts = texts(&scene);
-            for word in ["window (bytes)", "GB/s", "distance 4 MiB", "64 KiB", "ramp"] {
+            for word in ["window (bytes)", "virtual time (s)", "distance 4 MiB", "64 KiB", "ramp"] {
                 assert!(texts.contains(word), "no `{word}` in {texts}");
             }
         }

@@ -2,7 +2,7 @@
 
 use super::{Figure, caption, grouped};
 use crate::Error;
-use crate::axis::{length, three_digits};
+use crate::axis::{Unit, length, three_digits};
 use crate::palette;
 use crate::plot::spread;
 use crate::results::{Results, Sweep};
@@ -15,24 +15,23 @@ const TITLE: &str = "Window and distance together";
 pub(super) const FIGURE: Figure = Figure {
     name: "sweep-heat",
     title: TITLE,
-    words: "Each square is one simulated run. The lighter, the faster. The best squares that are \
-            furthest to the left and below are the ones to choose: they cost the least memory.",
+    words: "Each square is one simulated setting. The lighter, the sooner done. Of the light squares, \
+            those furthest to the left and below are the ones to choose: they cost the least memory.",
     draw,
 };
 
 const ROW: i32 = 34;
 
 fn draw(results: &Results, width: Width) -> Result<Option<Scene>, Error> {
-    let both = results.sweeps.iter().filter(|sweep| sweep.distance_bytes.is_some());
-    let groups = grouped(both, |sweep| {
-        let device = if sweep.device.is_empty() { "" } else { " on " };
-        format!("{}{device}{}, policy {}", sweep.trace, sweep.device, sweep.policy)
+    let both = |point: &&Sweep| point.window_pages.is_some() && point.distance_pages.is_some();
+    let groups = grouped(results.sweeps.iter().filter(both), |point| {
+        format!("{}: {}", point.scenario(), point.strategy)
     });
     if groups.is_empty() {
         return Ok(None);
     }
-    let about = "Simulated throughput in GB/s, from the slowest (dark) to the fastest (light) of \
-                 each map. Distance upwards, window to the right.";
+    let about = "Simulated time, from the longest (dark) to the shortest (light) of each map. \
+                 Distance upwards, window to the right.";
     let mut sheet = Sheet::new(width, TITLE, about)?;
     for (heading, points) in &groups {
         sheet.heading(heading)?;
@@ -50,10 +49,11 @@ fn values(points: &[&Sweep], of: impl Fn(&Sweep) -> u64) -> Vec<u64> {
 }
 
 fn draw_map(sheet: &mut Sheet, points: &[&Sweep]) -> Result<(), Error> {
-    let distance = |point: &Sweep| point.distance_bytes.unwrap_or(0);
-    let (columns, rows) = (values(points, |point| point.window_bytes), values(points, distance));
-    let speeds = || points.iter().map(|point| point.gb_per_s);
-    let range = (speeds().fold(f64::INFINITY, f64::min), speeds().fold(0.0, f64::max));
+    let distance = |point: &Sweep| point.distance_pages.unwrap_or(0) * 4096;
+    let window = |point: &Sweep| point.window_pages.unwrap_or(0) * 4096;
+    let (columns, rows) = (values(points, window), values(points, distance));
+    let times = || points.iter().map(|point| point.seconds.mean);
+    let range = (times().fold(0.0, f64::max), times().fold(f64::INFINITY, f64::min));
     draw_scale(sheet, range)?;
 
     let mut names_width = 0;
@@ -69,9 +69,9 @@ fn draw_map(sheet: &mut Sheet, points: &[&Sweep]) -> Result<(), Error> {
     for point in points {
         let of =
             |values: &[u64], value| values.iter().position(|v| *v == value).unwrap_or(0) as i32;
-        let left = left + column * of(&columns, point.window_bytes);
+        let left = left + column * of(&columns, window(point));
         let top = bottom - ROW * (of(&rows, distance(point)) + 1);
-        draw_square(sheet, point.gb_per_s, range, (left, top, column))?;
+        draw_square(sheet, point.seconds.mean, range, (left, top, column))?;
     }
     for (row, value) in (0..).zip(&rows) {
         let at = (left - 8, bottom - ROW * row - ROW / 2 + 5);
@@ -91,21 +91,21 @@ fn draw_map(sheet: &mut Sheet, points: &[&Sweep]) -> Result<(), Error> {
     Ok(())
 }
 
-/// From 0 for the slowest to 1 for the fastest.
-fn heat(speed: f64, (slow, fast): (f64, f64)) -> f64 {
-    if fast > slow { (speed - slow) / (fast - slow) } else { 1.0 }
+/// From 0 for the longest to 1 for the shortest.
+fn heat(seconds: f64, (slow, fast): (f64, f64)) -> f64 {
+    if slow > fast { (slow - seconds) / (slow - fast) } else { 1.0 }
 }
 
 fn draw_square(
     sheet: &mut Sheet,
-    speed: f64,
+    seconds: f64,
     range: (f64, f64),
     (left, top, width): (i32, i32, i32),
 ) -> Result<(), Error> {
-    let color = palette::heat(heat(speed, range));
+    let color = palette::heat(heat(seconds, range));
     let (right, bottom) = (left + width - 1, top + ROW - 1);
     sheet.scene.bars.push(Block { left, top, right, bottom, color });
-    let text = three_digits(speed);
+    let text = three_digits(seconds / Unit::time(range.0).size);
     if text::width(&text, Size::Small, Weight::Normal)? + 6 > width {
         return Ok(());
     }
@@ -119,7 +119,8 @@ fn draw_scale(sheet: &mut Sheet, (slow, fast): (f64, f64)) -> Result<(), Error> 
     const STEPS: i32 = 24;
     const STEP: i32 = 6;
     let baseline = sheet.y + Size::Small.line();
-    let low = three_digits(slow);
+    let unit = Unit::time(slow);
+    let low = three_digits(slow / unit.size);
     let mut left = sheet.left() + text::width(&low, Size::Small, Weight::Normal)? + 8;
     sheet.scene.labels.push(Label::quiet(low, (sheet.left(), baseline), Align::Left));
     for step in 0..STEPS {
@@ -128,7 +129,7 @@ fn draw_scale(sheet: &mut Sheet, (slow, fast): (f64, f64)) -> Result<(), Error> 
         sheet.scene.swatches.push(Block { left, top, right, bottom, color });
         left += STEP;
     }
-    let high = format!("{} GB/s", three_digits(fast));
+    let high = format!("{} {}", three_digits(fast / unit.size), unit.name);
     sheet.scene.labels.push(Label::quiet(high, (left + 8, baseline), Align::Left));
     sheet.y = baseline + 8;
     Ok(())
@@ -145,12 +146,12 @@ mod tests {
             let results = file("sweep.jsonl");
             let scene = draw(&results, width).unwrap().unwrap();
             check(&scene);
-            let pairs = results.sweeps.iter().filter(|sweep| sweep.distance_bytes.is_some());
+            let pairs = results.sweeps.iter().filter(|point| point.distance_pages.is_some());
             assert_eq!(scene.bars.len(), pairs.count());
             assert!(scene.bars.iter().any(|bar| bar.color == palette::heat(1.0)), "a fastest one");
             assert!(scene.bars.iter().any(|bar| bar.color == palette::heat(0.0)), "a slowest one");
             let texts = texts(&scene);
-            for word in ["window (bytes)", "distance (bytes)", "GB/s", "64 KiB"] {
+            for word in ["window (bytes)", "distance (bytes)", "0.467 s", "64 KiB"] {
                 assert!(texts.contains(word), "no `{word}` in {texts}");
             }
         }

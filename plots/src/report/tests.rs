@@ -21,10 +21,10 @@ fn told() -> Told {
 fn the_page_holds_every_figure_and_needs_nothing_else() {
     let results = all();
     let drawings = crate::draw(&results).unwrap();
-    assert_eq!(drawings.len(), 12, "every figure has something to show");
+    assert_eq!(drawings.len(), 13, "every figure has something to show");
     let page = html(&results, &drawings, &told()).unwrap();
-    assert_eq!(page.matches("<svg").count(), 24);
-    assert_eq!(page.matches("<figure").count(), 12);
+    assert_eq!(page.matches("<svg").count(), 26);
+    assert_eq!(page.matches("<figure").count(), 13);
     let foreign = page.replace("http://www.w3.org/2000/svg", "");
     for outside in ["http:", "https:", "<script", "src=", "@import", "url("] {
         assert!(!foreign.contains(outside), "the page asks for `{outside}`");

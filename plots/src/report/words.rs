@@ -26,8 +26,9 @@ pub(super) const MEASURED: &[&str] = &[
      mapping as programs use it today; mmap is this project with nothing else changed; read is \
      copying into a buffer; direct is the most that the disk can give. Cold: nothing of the file \
      was in memory before. Warm: all of it was. All of them computed the same checksum.",
-    "The interval says how sure a number is: were everything done again, it would fall in there 95 \
-     times of 100. An interval that holds 1 means: these runs cannot tell a difference.",
+    "No two runs take the same time. The interval says how sure a number is: made in this way, 95 \
+     of 100 intervals hold the true value. An interval that holds 1 means: these runs cannot tell \
+     a difference.",
 ];
 
 pub(super) const AGAIN: &[&str] = &["These commands, in the project's folder, measure it anew:"];

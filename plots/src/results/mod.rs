@@ -9,13 +9,14 @@
 //! | `memory` | the same | memory over time |
 //! | `choi` | `sim choi --json` | Figure 1 of Choi et al. |
 //! | `sim` | `sim run --json`, `demo` | accuracy, coverage, timeliness; cost breakdown |
-//! | `sweep` | `sim sweep --json` | sweep curves and heat map |
+//! | `summary` | `sim sweep --json` | sweep as curves, heat map, bars |
 //! | `validate` | `sim validate --json` | predicted against measured |
 //!
 //! Fields that a line has besides those of its type here are left alone, so that whoever writes
 //! may say more than is drawn. A kind that is not in the table is an error: a figure that is
 //! missing without a word would be worse. Only the simulator's commands also write kinds that are not
-//! drawn, such as `choi_gain`: those whose names begin with one of its own and `_` are left out.
+//! drawn and are left out: `sweep` and `cell`, whose summaries are drawn, and kinds that begin with
+//! one of its own and `_`, such as `choi_gain`.
 
 use std::path::Path;
 
@@ -29,7 +30,7 @@ mod scenario;
 pub use mmap_ahead_bench::environment::Environment;
 
 pub use measured::{FaultMap, Memory, Ratio, Run, TouchLatency};
-pub use modelled::{Choi, Sim, Sweep, Validate};
+pub use modelled::{Choi, Mean, Sim, Sweep, Validate};
 
 pub(crate) use scenario::place;
 
@@ -54,7 +55,7 @@ pub struct Results {
     pub choi: Vec<Choi>,
     /// `sim` lines.
     pub sims: Vec<Sim>,
-    /// `sweep` lines.
+    /// `summary` lines.
     pub sweeps: Vec<Sweep>,
     /// `validate` lines.
     pub validations: Vec<Validate>,
@@ -141,7 +142,7 @@ impl Results {
             "memory" => push(&mut self.memories, line),
             "choi" => push(&mut self.choi, line),
             "sim" => push(&mut self.sims, line),
-            "sweep" => push(&mut self.sweeps, line),
+            "summary" => push(&mut self.sweeps, line),
             "validate" => push(&mut self.validations, line),
             other if is_company(other) => Ok(()),
             unknown => Err(format!("`{unknown}` is no kind of result that can be drawn")),
@@ -151,8 +152,8 @@ impl Results {
 
 /// Whether lines of this kind stand beside lines that are drawn, and are not drawn themselves.
 fn is_company(kind: &str) -> bool {
-    const COMPANY: [&str; 4] = ["choi_", "sim_", "sweep_", "validate_"];
-    COMPANY.iter().any(|prefix| kind.starts_with(prefix))
+    let prefixes = ["choi_", "sim_", "sweep_", "validate_"];
+    matches!(kind, "sweep" | "cell") || prefixes.iter().any(|prefix| kind.starts_with(prefix))
 }
 
 fn push<T: Checked>(to: &mut Vec<T>, line: &str) -> Result<(), String> {

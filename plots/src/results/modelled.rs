@@ -30,6 +30,9 @@ impl Checked for Choi {
 /// One strategy on one workload: `{"kind":"sim",..}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sim {
+    /// The modelled machine's name.
+    #[serde(default)]
+    pub machine: String,
     /// The name of the workload or trace.
     #[serde(alias = "trace")]
     pub workload: String,
@@ -53,9 +56,17 @@ pub struct Sim {
     /// What the breakdown adds up to: the time of all readers.
     #[serde(default)]
     pub reader_ns: Option<u64>,
-    /// The modelled machine.
-    #[serde(default)]
-    pub environment: Option<Environment>,
+}
+
+impl Sim {
+    /// What it is compared within.
+    #[must_use]
+    pub fn scenario(&self) -> String {
+        match self.machine.as_str() {
+            "" => self.workload.clone(),
+            machine => format!("{} on {machine}", self.workload),
+        }
+    }
 }
 
 impl Checked for Sim {
@@ -79,33 +90,64 @@ impl Checked for Sim {
     }
 }
 
-/// One point of a sweep: `{"kind":"sweep",..}`.
+/// One point of a sweep, over its seeds: `{"kind":"summary",..}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sweep {
-    /// The trace's name.
-    pub trace: String,
-    /// The policy's name.
-    pub policy: String,
-    /// The device's name.
+    /// The machine's name.
+    pub machine: String,
+    /// The workload's name.
+    pub workload: String,
+    /// The strategy's name.
+    pub strategy: String,
+    /// Its largest window in pages of 4 KiB; absent where that was not turned.
     #[serde(default)]
-    pub device: String,
-    /// The longest window, in bytes.
-    pub window_bytes: u64,
-    /// The distance, in bytes; absent when the policy has none of its own.
+    pub window_pages: Option<u64>,
+    /// Its distance, likewise.
     #[serde(default)]
-    pub distance_bytes: Option<u64>,
-    /// The median throughput, in GB/s.
-    pub gb_per_s: f64,
+    pub distance_pages: Option<u64>,
+    /// Virtual seconds until the last reader ended.
+    pub seconds: Mean,
+}
+
+/// A mean over the seeds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Mean {
+    /// The mean.
+    pub mean: f64,
     /// Its 95% interval, where there were several seeds.
     #[serde(default)]
-    pub gb_per_s_ci95: Option<[f64; 2]>,
+    pub ci95: Option<[f64; 2]>,
+}
+
+impl Sweep {
+    /// The window in bytes.
+    #[must_use]
+    pub fn window_bytes(&self) -> Option<f64> {
+        self.window_pages.map(|pages| pages as f64 * 4096.0)
+    }
+
+    /// The distance in bytes.
+    #[must_use]
+    pub fn distance_bytes(&self) -> Option<f64> {
+        self.distance_pages.map(|pages| pages as f64 * 4096.0)
+    }
+
+    /// What it is compared within.
+    #[must_use]
+    pub fn scenario(&self) -> String {
+        format!("{} on {}", self.workload, self.machine)
+    }
 }
 
 impl Checked for Sweep {
     fn check(&self) -> Result<(), String> {
-        positive("window_bytes", self.window_bytes as f64)?;
-        positive("gb_per_s", self.gb_per_s)?;
-        self.distance_bytes.map_or(Ok(()), |distance| positive("distance_bytes", distance as f64))
+        positive("the mean of seconds", self.seconds.mean)?;
+        for end in self.seconds.ci95.unwrap_or_default() {
+            amount("an end of the interval", end.max(0.0))?;
+        }
+        let knobs = [("window_pages", self.window_pages), ("distance_pages", self.distance_pages)];
+        let mut turned = knobs.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        turned.try_for_each(|(name, value)| positive(name, value as f64))
     }
 }
 

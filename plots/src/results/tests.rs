@@ -18,7 +18,10 @@ fn every_committed_file_is_read_whole() {
     let names = ["compare", "watched", "choi", "sim", "sweep", "validate"];
     for name in names.map(|name| format!("{name}.jsonl")) {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(&name);
-        let lines = std::fs::read_to_string(path).unwrap().lines().count();
+        let text = std::fs::read_to_string(path).unwrap();
+        let company =
+            |line: &&str| line.contains(r#""kind":"sweep""#) || line.contains(r#""kind":"cell""#);
+        let lines = text.lines().filter(|line| !company(line)).count();
         assert_eq!(count(&name), lines, "{name}");
     }
 }
