@@ -8,7 +8,7 @@ use std::path::Path;
 
 mod pages;
 
-pub use self::pages::held_pages;
+pub use self::pages::{cached_in, held_pages};
 pub use crate::reader::direct::{Depth, DirectFile};
 pub use crate::sys::{CacheView, Tried, Usage, UsageOf, tried, usage};
 pub use crate::sys::{Userfault, try_userfault};

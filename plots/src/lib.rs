@@ -83,15 +83,14 @@ impl Drawing {
     /// [`Error::Paint`], [`Error::Write`].
     pub fn write(&self, dir: &Path) -> Result<[PathBuf; 2], Error> {
         let paths = ["svg", "png"].map(|kind| dir.join(format!("{}.{kind}", self.name)));
-        let svg = self.svg(Width::Wide)?;
-        write(&paths[0], &svg)?;
-        self.wide.write_png(&paths[1], PNG_SCALE)?;
+        write(&paths[0], self.svg(Width::Wide)?.as_bytes())?;
+        write(&paths[1], &self.wide.png(PNG_SCALE)?)?;
         Ok(paths)
     }
 }
 
-/// Writes a text file, and makes its folder when it is missing.
-pub(crate) fn write(path: &Path, text: &str) -> Result<(), Error> {
+/// Writes a file, and makes its folder when it is missing.
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let at = |path: &Path, error: std::io::Error| Error::Write {
         path: path.to_owned(),
         what: error.to_string(),
@@ -99,5 +98,5 @@ pub(crate) fn write(path: &Path, text: &str) -> Result<(), Error> {
     if let Some(dir) = path.parent() {
         fs::create_dir_all(dir).map_err(|error| at(dir, error))?;
     }
-    fs::write(path, text).map_err(|error| at(path, error))
+    fs::write(path, bytes).map_err(|error| at(path, error))
 }

@@ -64,21 +64,27 @@ impl Scene {
     }
 
     /// The figure as pixels: red, green, blue, row by row from the top; `scale` for each pixel.
-    #[cfg(test)]
     pub(crate) fn pixels(&self, scale: i32) -> Result<Vec<u8>, Error> {
-        let mut pixels = vec![0; (self.width * self.height * scale * scale * 3) as usize];
-        let size = self.size(scale);
-        self.paint_bitmap(BitMapBackend::with_buffer(&mut pixels, size), scale)?;
+        let (width, height) = self.size(scale);
+        let mut pixels = vec![0; width as usize * height as usize * 3];
+        let backend = BitMapBackend::with_buffer(&mut pixels, (width, height));
+        self.paint_bitmap(backend, scale)?;
         Ok(pixels)
     }
 
-    /// Writes the figure as a PNG file of `scale` pixels for each.
-    pub(crate) fn write_png(&self, path: &std::path::Path, scale: i32) -> Result<(), Error> {
-        let backend = BitMapBackend::new(path, self.size(scale));
-        self.paint_bitmap(backend, scale).map_err(|error| match error {
-            Error::Paint { what } => Error::Write { path: path.to_owned(), what },
-            other => other,
-        })
+    /// The figure as a PNG file of `scale` pixels for each.
+    pub(crate) fn png(&self, scale: i32) -> Result<Vec<u8>, Error> {
+        let (width, height) = self.size(scale);
+        let pixels = self.pixels(scale)?;
+        let mut file = Vec::new();
+        let mut encoder = png::Encoder::new(&mut file, width, height);
+        encoder.set_color(png::ColorType::Rgb);
+        encoder.set_compression(png::Compression::High);
+        let written = encoder.write_header().and_then(|mut writer| {
+            writer.write_image_data(&pixels)?;
+            writer.finish()
+        });
+        written.map(|()| file).map_err(|error| Error::Paint { what: error.to_string() })
     }
 
     fn size(&self, scale: i32) -> (u32, u32) {

@@ -24,7 +24,7 @@ pub(crate) const GREEN: RGBColor = RGBColor(0, 158, 115);
 pub(crate) const SKY: RGBColor = RGBColor(86, 180, 233);
 pub(crate) const PURPLE: RGBColor = RGBColor(204, 121, 167);
 pub(crate) const VERMILION: RGBColor = RGBColor(213, 94, 0);
-pub(crate) const DARK: RGBColor = RGBColor(68, 68, 68);
+pub(crate) const DARK: RGBColor = RGBColor(105, 105, 105);
 pub(crate) const YELLOW: RGBColor = RGBColor(240, 228, 66);
 
 /// The colours of series, in the order in which unknown names take them.
@@ -36,7 +36,7 @@ const ON_DARK: [(RGBColor, &str); 6] = [
     (INK, "#e6e6e6"),
     (QUIET, "#a8adb5"),
     (GRID, "#363a42"),
-    (DARK, "#cfd2d8"),
+    (DARK, "#8b909a"),
     (BLUE, "#3390cf"),
 ];
 

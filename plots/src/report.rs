@@ -39,7 +39,7 @@ pub fn write(
     dir: &Path,
 ) -> Result<PathBuf, Error> {
     let path = dir.join(FILE_NAME);
-    crate::write(&path, &html(results, drawings, told)?)?;
+    crate::write(&path, html(results, drawings, told)?.as_bytes())?;
     Ok(path)
 }
 

@@ -1,6 +1,7 @@
 //! A thread that looks at the cache and at this process's memory while the run goes on.
 
 use std::fs::File;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,9 +12,11 @@ use mmap_ahead::lab::{self, Peer};
 
 use crate::Error;
 
-/// Between two looks, at least; and four times what a look took, so that a look at a big file
-/// does not become the run.
-const PAUSE: Duration = Duration::from_millis(1);
+/// Between two looks, at least; and as long as a look took, so that looking does not become the run.
+const PAUSE: Duration = Duration::from_micros(500);
+
+/// Pages that are looked at together, where something has changed: 2 MiB of small pages.
+const CHUNK: usize = 512;
 
 /// What one look saw.
 #[derive(Clone, Debug, Default)]
@@ -69,8 +72,9 @@ impl Sampler {
         let (path, stop) = (path.to_owned(), Arc::new(AtomicBool::new(false)));
         let stopped = Arc::clone(&stop);
         let page_bytes = rustix::param::page_size();
-        let mut watcher =
-            Watcher { file, before: vec![0; map.len().div_ceil(page_bytes)], map, of };
+        let before = vec![0; map.len().div_ceil(page_bytes)];
+        let counts = vec![0; before.len().div_ceil(CHUNK)];
+        let mut watcher = Watcher { file, map, of, before, counts };
         let mut held = Held {
             pages: watcher.before.len() as u64,
             page_bytes: page_bytes as u64,
@@ -88,7 +92,7 @@ impl Sampler {
                 if last {
                     return Ok(held);
                 }
-                thread::sleep(PAUSE.max(4 * (start.elapsed() - at)));
+                thread::sleep(PAUSE.max(start.elapsed() - at));
             }
         });
         Ok(Sampler { start, stop, thread })
@@ -110,29 +114,54 @@ struct Watcher {
     file: File,
     map: memmap2::Mmap,
     of: Of,
+    /// For each page whether it was held at the last look.
     before: Vec<u8>,
+    /// How many pages of each chunk were.
+    counts: Vec<u64>,
 }
 
 impl Watcher {
-    fn look(&mut self, at: Duration) -> std::io::Result<Look> {
+    fn look(&mut self, at: Duration) -> io::Result<Look> {
         let page_bytes = rustix::param::page_size() as u64;
         let mut look = Look { at, ..Look::default() };
         if self.of == Of::Pages {
-            let mut now = vec![0; self.before.len()];
-            lab::held_pages(&self.map, &mut now)?;
-            let new = |page: usize| now[page] & 1 > self.before[page] & 1;
-            look.taken_in = runs((0..now.len()).filter(|page| new(*page)));
+            let chunks = 0..self.counts.len();
+            let mut new = Vec::new();
+            chunks.into_iter().try_for_each(|chunk| self.look_at(chunk, &mut new))?;
+            look.taken_in = runs(new.into_iter());
             let held = |bits: &u8| bits & 1 == 1;
-            let first = now.iter().position(held).unwrap_or(0);
-            let end = now.iter().rposition(held).map_or(first, |last| last + 1);
+            let first = self.before.iter().position(held).unwrap_or(0);
+            let end = self.before.iter().rposition(held).map_or(first, |last| last + 1);
             look.bounds = (first as u64, end as u64);
-            self.before = now;
         }
         look.resident_bytes = resident_pages() * page_bytes;
         // Not told to strangers and by old kernels: then nothing is known, and 0 is drawn.
         look.cached_bytes =
             lab::cached(&self.file).map_or(0, |view| view.cached_pages * page_bytes);
         Ok(look)
+    }
+
+    /// Adds to `new` the pages of a chunk that were not held before. One cheap question tells
+    /// whether there is any; where the kernel does not answer it, every page is asked for.
+    fn look_at(&mut self, chunk: usize, new: &mut Vec<usize>) -> io::Result<()> {
+        let page_bytes = rustix::param::page_size();
+        let pages = chunk * CHUNK..((chunk + 1) * CHUNK).min(self.before.len());
+        if self.counts[chunk] == pages.len() as u64 {
+            return Ok(());
+        }
+        let bytes = pages.start * page_bytes..(pages.end * page_bytes).min(self.map.len());
+        let asked = lab::cached_in(&self.file, bytes.start as u64..bytes.end as u64);
+        let count = asked.map(|view| view.cached_pages).ok();
+        if count.is_some_and(|count| count == self.counts[chunk]) {
+            return Ok(());
+        }
+        let mut now = vec![0; pages.len()];
+        lab::held_pages(&self.map, bytes, &mut now)?;
+        let held = &mut self.before[pages.clone()];
+        new.extend(pages.filter(|page| now[page % CHUNK] & 1 > held[page % CHUNK] & 1));
+        self.counts[chunk] = now.iter().map(|bits| u64::from(bits & 1)).sum();
+        held.copy_from_slice(&now);
+        Ok(())
     }
 }
 

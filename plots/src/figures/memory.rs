@@ -28,7 +28,8 @@ fn draw(results: &Results, width: Width) -> Result<Option<Scene>, Error> {
     if all.is_empty() {
         return Ok(None);
     }
-    let about = "While one file is read once. Mapped pages of the page cache count in both.";
+    let about = "While one file is read once. Mapped pages of the page cache count in both. The \
+                 limit is that of the mapping; the program around it takes some MiB more.";
     let mut sheet = Sheet::new(width, TITLE, about)?;
     let engines = different(all.iter().map(|line| line.engine.as_str()));
     let colors = palette::distinct("engines", &engines)?;
