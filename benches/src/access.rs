@@ -140,6 +140,31 @@ impl Access {
         }
     }
 
+    /// [`sum`](Access::sum) one step after the other, never two of them as one: for whoever watches
+    /// the steps.
+    ///
+    /// # Errors
+    /// As [`sum`](Access::sum); [`ErrorKind::Unsupported`] for `direct`, which reads many at once.
+    pub fn sum_each(&mut self, steps: impl Iterator<Item = Step>) -> io::Result<Tally> {
+        match &mut self.0 {
+            Opened::Peer(map) => sum_slice(map, steps),
+            Opened::Ours(map) => sum_slice(map, steps),
+            Opened::Paged(map) => sum_slice(map, steps),
+            Opened::Read { file, buffer } => {
+                copies::sum(steps, buffer, |piece, offset| file.read_exact_at(piece, offset))
+            }
+            Opened::Reader { reader, buffer } => copies::sum(steps, buffer, |piece, offset| {
+                copies::read_exact_at(reader, piece, offset)
+            }),
+            Opened::Buffered { reader, buffer } => copies::sum(steps, buffer, |piece, offset| {
+                copies::seek_and_read(reader, piece, offset)
+            }),
+            Opened::Rayon(_) | Opened::Direct(_) => {
+                Err(io::Error::new(ErrorKind::Unsupported, "it reads many steps at once"))
+            }
+        }
+    }
+
     /// [`sum`](Access::sum) by several threads, each of which takes every `threads`th step.
     ///
     /// # Errors

@@ -7,6 +7,8 @@
 //! - [`compare`] runs the engines in turn, each in a fresh child process ([`spawn`]), and
 //!   [`interval`] and [`wilcoxon`] say how sure the ratios are;
 //! - [`matrix`] is the page of all patterns on all file systems, some of them made by [`loop_fs`];
+//!   [`interval`] says how sure the ratios are;
+//! - [`watch`] makes runs that are looked at instead of timed;
 //! - [`environment`], [`device`], [`read_ahead`] say on what machine, and [`cleanup`] puts
 //!   everything back on every exit.
 
@@ -35,6 +37,7 @@ pub mod run;
 pub mod size;
 pub mod spawn;
 pub mod steps;
+pub mod watch;
 pub mod wilcoxon;
 
 pub use error::Error;

@@ -13,11 +13,15 @@ use mmap_ahead_bench::pattern::Pattern;
 use mmap_ahead_bench::read_ahead::ReadAhead;
 use mmap_ahead_bench::run::{self, RunSpec};
 use mmap_ahead_bench::spawn::Children;
+use mmap_ahead_bench::watch::Watch;
 use mmap_ahead_bench::{Error, device, size};
+use mmap_ahead_plots::report::Told;
 
+use crate::demo::limit_is_known;
 use crate::matrix::{Wanted, matrix};
 use crate::output::{self, Bar};
-use crate::place;
+use crate::report::{self, Lines};
+use crate::{again, place, watched};
 
 /// Compare engines over one file: A B C A B C, each run in a fresh process
 ///
@@ -84,7 +88,8 @@ pub(crate) struct Arguments {
     /// btrfs (root): prints the page that benches/RESULTS.md is. Takes --size, --runs, --dir, --seed
     #[arg(long, conflicts_with_all = ["file", "report", "job"])]
     matrix: bool,
-    /// Write a report with figures (not built yet)
+    /// Write results, figures and a page that tells of them there; cold, `direct` joins the engines
+    /// as the disk's limit, and each engine runs twice more while it is looked at
     #[arg(long)]
     report: Option<PathBuf>,
     /// One JSON object a line
@@ -116,9 +121,38 @@ pub(crate) fn compare(arguments: &Arguments) -> Result<(), Error> {
     let comparison = run_all(arguments, &plan, &mut children)?;
     drop(busy);
     if arguments.json {
-        return comparison.ratios.iter().try_for_each(output::json_line);
+        comparison.ratios.iter().try_for_each(output::json_line)?;
+    } else {
+        output::line(&table(&plan, &comparison))?;
     }
-    output::line(&table(&plan, &comparison))
+    match &arguments.report {
+        Some(dir) => write_report(&plan, &comparison, &children, dir),
+        None => Ok(()),
+    }
+}
+
+/// Watches every engine once more, and writes the report. Its path goes to standard error, where it
+/// disturbs no JSON.
+fn write_report(
+    plan: &Plan,
+    comparison: &Comparison,
+    children: &Children,
+    dir: &Path,
+) -> Result<(), Error> {
+    let mut lines = Lines::default();
+    lines.add_all(&comparison.runs)?;
+    lines.add_all(&comparison.ratios)?;
+    let watchable = plan.engines.iter().copied().filter(|engine| *engine != Engine::Direct);
+    let (engines, mut left_out) = (watchable.collect::<Vec<_>>(), Vec::new());
+    for watch in [Watch::Touches, Watch::Memory] {
+        let (run, machine) = (&plan.spec, &plan.environment);
+        left_out.extend(watched::add(&mut lines, children, run, &engines, watch, machine)?);
+    }
+    let commands = again::commands(&plan.environment, dir);
+    let told = Told { commands, left_out, ..Told::default() };
+    let page = report::write(&lines, told, dir)?;
+    eprintln!("Written: {}", page.display());
+    Ok(())
 }
 
 /// Makes all runs; with --json each is printed as soon as it ends.
@@ -140,9 +174,6 @@ fn run_all(
 
 /// Everything that can be refused before a file is made.
 fn check(arguments: &Arguments) -> Result<(), Error> {
-    if arguments.report.is_some() {
-        return Err(Error::NotBuilt("compare --report".to_owned()));
-    }
     arguments.pattern.check_built()?;
     for (index, engine) in arguments.engines.iter().enumerate() {
         if arguments.engines[..index].contains(engine) {
@@ -172,6 +203,11 @@ fn data_file(arguments: &Arguments) -> Result<DataFile, Error> {
 }
 
 fn plan(arguments: &Arguments, path: &Path) -> Plan {
+    let mut engines = arguments.engines.clone();
+    let cold_report = arguments.report.is_some() && arguments.cache == CacheState::Cold;
+    if cold_report && !engines.contains(&Engine::Direct) && limit_is_known(path) {
+        engines.push(Engine::Direct);
+    }
     Plan {
         spec: RunSpec {
             path: path.to_owned(),
@@ -186,7 +222,7 @@ fn plan(arguments: &Arguments, path: &Path) -> Plan {
             threads: Some(usize::from(arguments.threads)),
             job: arguments.job.map(|job| job.to_string()),
         },
-        engines: arguments.engines.clone(),
+        engines,
         baseline: arguments.baseline,
         rounds: arguments.runs,
         time_limit: None,

@@ -2,21 +2,24 @@
 
 #![forbid(unsafe_code)]
 
+mod again;
 mod compare;
 mod demo;
 mod doctor;
-mod figure;
 mod hidden;
 mod matrix;
 mod not_built;
 mod output;
 mod place;
+mod plot;
 mod pm;
 mod probe;
 mod read;
 mod record;
+mod report;
 mod sim;
 mod story;
+mod watched;
 
 use std::process::ExitCode;
 
@@ -40,11 +43,13 @@ enum Command {
     Sim(sim::Arguments),
     Pm(pm::Arguments),
     Record(record::Arguments),
-    /// Draw figures from result files (not built yet)
-    Plot(not_built::Arguments),
+    Plot(plot::Arguments),
     /// One run, in this process; how `compare` starts its children.
     #[command(name = "__run", hide = true)]
     Run(hidden::Arguments),
+    /// One watched run; how reports start theirs.
+    #[command(name = "__watch", hide = true)]
+    Watch(hidden::Arguments),
     /// A background reader; how `compare --busy` starts them.
     #[command(name = "__busy", hide = true)]
     Busy(hidden::Arguments),
@@ -69,8 +74,9 @@ fn dispatch(command: Command) -> Result<(), Error> {
         Command::Sim(arguments) => sim::sim(&arguments),
         Command::Record(arguments) => record::record(&arguments),
         Command::Pm(arguments) => pm::pm(&arguments),
-        Command::Plot(_) => not_built::answer("plot"),
+        Command::Plot(arguments) => plot::plot(&arguments),
         Command::Run(arguments) => hidden::run(&arguments),
+        Command::Watch(arguments) => hidden::watch(&arguments),
         Command::Busy(arguments) => hidden::busy(&arguments),
     }
 }
