@@ -15,6 +15,7 @@ use mmap_ahead::{Mmap, MmapOptions, Mode, Paged, PagedOptions, PolicyKind, Reade
 use crate::checksum::Checksum;
 use crate::device;
 use crate::engine::Engine;
+use crate::result::Quality;
 use crate::steps::{SEQ_STEP_LEN, STEP_LEN, Step, Steps};
 
 /// The longest direct read: 2 MiB, as `Reader`'s and the probe's.
@@ -139,6 +140,18 @@ impl Access {
                 Err(io::Error::new(ErrorKind::Unsupported, words))
             }
         }
+    }
+
+    /// Whether reading ahead helped, as our own mapping says; none for the others.
+    #[must_use]
+    pub fn quality(&self) -> Option<Quality> {
+        let Opened::Ours(map) = &self.0 else { return None };
+        let stats = map.stats();
+        Some(Quality {
+            accuracy: stats.accuracy(),
+            coverage: stats.coverage(),
+            timeliness: stats.timeliness(),
+        })
     }
 
     /// What the engine says it did; empty for the peers.

@@ -92,7 +92,7 @@ pub fn run(spec: &RunSpec) -> Result<RunResult, Error> {
     let used = Faults::now().since(&before);
     let used_read_bytes = device_bytes_read().saturating_sub(read_before);
 
-    let stats = access.stats();
+    let (stats, quality) = (access.stats(), access.quality());
     let end = Instant::now();
     drop(access);
     Ok(RunResult {
@@ -102,6 +102,7 @@ pub fn run(spec: &RunSpec) -> Result<RunResult, Error> {
         file_bytes,
         threads,
         read_bytes: used_read_bytes,
+        quality,
         stats: stats.into_iter().map(|(name, count)| (name.to_owned(), count)).collect(),
         ..result(spec, &tally, seconds, &used)
     })
@@ -145,6 +146,7 @@ fn result(spec: &RunSpec, tally: &Tally, seconds: f64, used: &Faults) -> RunResu
         file: spec.path.display().to_string(),
         file_bytes: 0,
         stats: Default::default(),
+        quality: None,
         environment: None,
     }
 }

@@ -59,6 +59,10 @@ fn the_pages_of_a_stride_are_read_alone() {
     println!("stride: {plain} bytes plain, {all} ours, {} of them ahead", read_ahead(&ours));
     assert!(read_ahead(&ours) >= 2 * MIB, "half of the 4 MiB that are touched: {ours}");
     assert!(all < plain / 3, "{all} of {plain}: what lies around the steps is read too");
+    let (quality, wasted) = (&ours["quality"], &ours["stats"]["bytes_wasted"]);
+    println!("stride: {quality}, {wasted} bytes wasted");
+    assert!(quality["accuracy"].as_f64().unwrap() > 0.9 && quality["timeliness"].is_f64());
+    assert!(wasted.as_u64().unwrap() * 20 <= all, "at most 5% of what is read: {ours}");
 }
 
 #[test]

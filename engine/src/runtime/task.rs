@@ -12,6 +12,7 @@ use std::sync::{Arc, PoisonError};
 
 use super::clock;
 use super::explicit::Explicit;
+use super::ledger::{How, Ledger, Passed};
 use super::pace::{Next, Pace};
 use super::shared::{Conduct, Shared};
 use crate::fetch::{Fetch, ForStores, Madvise, Read, Remap, read_ahead_of};
@@ -64,8 +65,8 @@ struct Kit {
     is_cold: bool,
     /// Since when the next window waits for the disk.
     waits_since: Option<Nanos>,
-    /// A read whose end is looked out for, to learn how long the device takes.
-    arriving: Option<arrival::Arriving>,
+    arrivals: arrival::Arrivals,
+    ledger: Ledger,
 }
 
 /// A piece of a plan.
@@ -112,6 +113,9 @@ impl Task {
             }
             _ => Next::Dormant,
         };
+        if next == Next::Dormant {
+            shared.counters.streams.store(0, Ordering::Relaxed);
+        }
         if explicit_left { Next::At(begun) } else { next }
     }
 }
@@ -185,7 +189,8 @@ impl Kit {
             started: 0,
             is_cold: false,
             waits_since: None,
-            arriving: None,
+            arrivals: arrival::Arrivals::default(),
+            ledger: Ledger::default(),
         }
     }
 
@@ -237,11 +242,12 @@ impl Kit {
         self.look_for_arrival(now);
         self.observer.look(&self.view, now, &mut self.touches, &shared.counters)?;
         if self.touches.is_empty() {
+            self.judge_arrivals(now, &shared.counters);
             return Ok(false);
         }
-        let count = self.touches.passed.len() + self.touches.found.len();
-        Counters::add(&shared.counters.touches, count as u64);
         self.touches.tidy();
+        self.count_touches(&shared.counters);
+        self.judge_arrivals(now, &shared.counters);
         for &page in &self.touches.passed {
             let touch = Event::Touch { page, at: now, source: self.observer.source() };
             self.policy.on(&touch, &mut self.plan);
@@ -254,6 +260,7 @@ impl Kit {
             let read_on = Event::ReadOn { pages: &self.touches.read_on, at: now };
             self.policy.on(&read_on, &mut self.plan);
         }
+        shared.counters.streams.store(self.policy.streams(), Ordering::Relaxed);
         self.drop_overtaken();
         let goes_on = !self.touches.passed.is_empty() || !self.plan.is_empty();
         if goes_on {
@@ -261,6 +268,32 @@ impl Kit {
         }
         self.queue_plan();
         Ok(goes_on)
+    }
+
+    /// Counts what was passed, and what of it had been fetched ahead.
+    fn count_touches(&mut self, counters: &Counters) {
+        let Kit { touches, ledger, view, .. } = self;
+        let end = view.pages().end;
+        let mut sum = Passed::default();
+        touches.passed.iter().for_each(|&page| sum += ledger.run_to(page, end));
+        let ranges = touches.found.iter().chain(&touches.read_on);
+        ranges.for_each(|&range| sum += ledger.pass(range));
+        let Passed { pages, used, mapped, read } = sum;
+        let told = touches.passed.len() + touches.found.len();
+        for (counter, amount) in [
+            (&counters.touches, told as u64),
+            (&counters.pages_passed, pages),
+            (&counters.pages_used, used),
+            (&counters.pages_covered, mapped),
+            (&counters.pages_read_used, read),
+        ] {
+            Counters::add(counter, amount);
+        }
+    }
+
+    /// Remembers what was carried out, until somebody passes it.
+    fn note(&mut self, range: PageRange, how: How, counters: &Counters) {
+        Counters::add(&counters.pages_ahead, self.ledger.add(range, how).0);
     }
 
     /// The reader went on. While all is calm its plan is dropped, but for one now and then.
@@ -311,10 +344,10 @@ impl Kit {
         let found = self.fetch.to_read(span);
         self.is_cold = found == Read::Absent;
         match found {
-            Read::Left => Ok(Outcome::Done),
+            Read::Left => self.note(range, How::LEFT, counters),
             Read::Resident => {
                 self.resident += 1;
-                Ok(Outcome::Done)
+                self.note(range, How::LEFT, counters);
             }
             Read::Absent => {
                 before_fetch();
@@ -322,9 +355,10 @@ impl Kit {
                 self.fetch.start(&[span])?;
                 self.started += 1;
                 Counters::add(&counters.pages_read_ahead, range.count().0);
-                Ok(Outcome::Done)
+                self.note(range, How::READ, counters);
             }
         }
+        Ok(Outcome::Done)
     }
 
     fn map(
@@ -334,11 +368,20 @@ impl Kit {
         before_fetch: BeforeFetch<'_>,
     ) -> io::Result<Outcome> {
         let Kit { view, observer, fetch, .. } = self;
-        if !observer.leaves_window(view, window, &mut **fetch, counters)? {
-            before_fetch();
-            observer.map_window(view, window, &mut **fetch, counters)?;
-            sys::tell_own_faults();
+        let Window { range, trigger } = window;
+        if observer.leaves_window(view, window, &mut **fetch, counters)? {
+            self.note(range, How::WINDOW_LEFT, counters);
+            return Ok(Outcome::Done);
         }
+        before_fetch();
+        observer.map_window(view, window, &mut **fetch, counters)?;
+        sys::tell_own_faults();
+        // What is left out for the reader to fault in.
+        let marker = trigger.map(|page| view.block_of(page).intersect(range)).unwrap_or_default();
+        let before = PageRange::new(range.start, marker.start);
+        self.note(before, How::MAPPED, counters);
+        self.note(marker, How::WINDOW_LEFT, counters);
+        self.note(PageRange::new(before.end.max(marker.end), range.end), How::MAPPED, counters);
         Ok(Outcome::Done)
     }
 }

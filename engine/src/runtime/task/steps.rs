@@ -7,6 +7,7 @@ use crate::page::{ByteLen, PageCount, PageRange};
 use crate::policy::{self, Event, Outcome, Step};
 use crate::residency::Residency;
 use crate::runtime::clock;
+use crate::runtime::ledger::How;
 use crate::stats::Counters;
 use crate::sys::Span;
 
@@ -34,6 +35,12 @@ impl Kit {
                 Counters::add(&counters.refused, 1);
                 tracing::debug!(%error, "mmap-ahead: steps were refused");
                 outcomes.fill(Some(Outcome::Refused));
+            }
+        }
+        for (step, outcome) in steps.iter().zip(&outcomes) {
+            if *outcome == Some(Outcome::Done) {
+                let how = if step.stream.is_some() { How::READ } else { How::TAIL };
+                self.note(step.range, how, counters);
             }
         }
         let took = clock::now().since(begun);
