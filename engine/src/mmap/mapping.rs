@@ -2,8 +2,9 @@
 
 use std::io;
 use std::mem::ManuallyDrop;
-use std::os::fd::RawFd;
+use std::os::fd::{OwnedFd, RawFd};
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 
 use memmap2::Advice;
 
@@ -28,6 +29,8 @@ pub(super) struct Origin {
     /// The file offset of the first byte; 0 for anonymous memory.
     pub(super) file_offset: u64,
     pub(super) ahead: Ahead,
+    /// A descriptor of our own, where that was asked for; closed when protection or length change.
+    pub(super) file: Option<Arc<OwnedFd>>,
 }
 
 impl Origin {
@@ -151,6 +154,7 @@ impl<M: Mapped> Mapping<M> {
         follow.settle();
         let map = change(map)?;
         let access = access(&origin);
+        let origin = Origin { file: None, ..origin };
         Ok(Mapping::start(map, None, access, origin))
     }
 
@@ -164,6 +168,7 @@ impl<M: Mapped> Mapping<M> {
         let parts = &mut *self.parts;
         parts.follow.settle();
         let result = change(&mut parts.map);
+        parts.origin.file = None;
         *parts.follow = follow(&parts.map, None, parts.access, &parts.origin);
         result
     }
@@ -172,6 +177,24 @@ impl<M: Mapped> Mapping<M> {
         let mut this = ManuallyDrop::new(self);
         // SAFETY: `this` is never dropped nor used again, so the parts are taken once.
         unsafe { ManuallyDrop::take(&mut this.parts) }
+    }
+}
+
+#[cfg(all(target_os = "linux", not(elsewhere)))]
+impl Mapping<memmap2::Mmap> {
+    pub(super) fn origin(&self) -> &Origin {
+        &self.parts.origin
+    }
+
+    /// Ties `map`, other pages of the same file, to the runtime, with a stream state of its own.
+    pub(super) fn beside<N: Mapped>(&self, map: N) -> Mapping<N> {
+        let origin = self.parts.origin.clone();
+        let access = origin.access_read_only();
+        let (addr, len, file_offset) = (map.addr(), map.len(), origin.file_offset);
+        let region = Region { addr, len, file_offset, access };
+        let follow = self.follow().beside(region, origin.file.as_ref(), &origin.ahead);
+        let follow = AssertUnwindSafe(follow);
+        Mapping { parts: ManuallyDrop::new(Parts { map, follow, access, origin }) }
     }
 }
 
@@ -190,5 +213,5 @@ fn follow<M: Mapped>(map: &M, file: Option<RawFd>, access: Access, origin: &Orig
     }
     let file_offset = origin.file_offset;
     let region = Region { addr: map.addr(), len: map.len(), file_offset, access };
-    Follow::start(region, file, &origin.ahead)
+    Follow::start(region, file, origin.file.as_ref(), &origin.ahead)
 }

@@ -14,6 +14,8 @@ mod options;
 pub(crate) mod range;
 mod raw;
 mod read_only;
+#[cfg(all(target_os = "linux", not(elsewhere)))]
+mod view;
 
 pub use memmap2::{Advice, MapIfSafeError, UncheckedAdvice};
 // memmap2 has it on Linux only.
@@ -27,5 +29,7 @@ pub use mutable::MmapMut;
 pub use options::MmapOptions;
 pub use raw::MmapRaw;
 pub use read_only::Mmap;
+#[cfg(all(target_os = "linux", not(elsewhere)))]
+pub use view::ReaderView;
 
 use mapping::{Backing, Mapping, Origin};

@@ -1,6 +1,7 @@
 #[cfg(target_os = "linux")]
 use std::fs::File;
 use std::io;
+use std::sync::Arc;
 
 use memmap2::MapIfSafeError;
 
@@ -11,7 +12,7 @@ use super::{Backing, Mapping, Mmap, MmapAsRawDesc, MmapMut, MmapRaw, Origin};
 use crate::options::{Ahead, Stores};
 use crate::page::ByteLen;
 use crate::runtime::Access;
-use crate::{Fetcher, Mode, PolicyKind};
+use crate::{Fetcher, Mode, PolicyKind, sys};
 
 /// How to map a file, and how to read it ahead.
 ///
@@ -178,7 +179,7 @@ impl MmapOptions {
     }
 
     /// Keeps a duplicate of the file descriptor while the mapping lives: [`Fetcher::Remap`] needs
-    /// it.
+    /// it, and so does [`Mmap::reader_view`] of a private mapping.
     ///
     /// Default: not, because it has side effects: it takes one descriptor of RLIMIT_NOFILE, and
     /// closing it when the mapping is dropped releases this process's fcntl(2) locks on the file.
@@ -328,8 +329,8 @@ impl MmapOptions {
     /// Those of mmap(2); `InvalidData` when the length does not fit `isize`.
     pub fn map_anon(&self) -> io::Result<MmapMut> {
         let map = self.plain.map_anon()?;
-        let origin =
-            Origin { backing: Backing::Anonymous, file_offset: 0, ahead: self.ahead.clone() };
+        let ahead = self.ahead.clone();
+        let origin = Origin { backing: Backing::Anonymous, file_offset: 0, ahead, file: None };
         Ok(MmapMut { inner: Mapping::start(map, None, Access::Other, origin) })
     }
 
@@ -360,7 +361,11 @@ impl MmapOptions {
         backing: Backing,
         access: Access,
     ) -> Mapping<M> {
-        let origin = Origin { backing, file_offset: self.file_offset, ahead: self.ahead.clone() };
-        Mapping::start(map, Some(file.as_raw_desc().0), access, origin)
+        let file = file.as_raw_desc().0;
+        let is_read_only = !matches!(access, Access::WriteShared | Access::Other);
+        let is_kept = self.ahead.keep_file && is_read_only;
+        let kept = is_kept.then(|| sys::keep(file).ok()).flatten().map(Arc::new);
+        let (file_offset, ahead) = (self.file_offset, self.ahead.clone());
+        Mapping::start(map, Some(file), access, Origin { backing, file_offset, ahead, file: kept })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::ops::Range;
-use std::os::fd::RawFd;
+use std::os::fd::{OwnedFd, RawFd};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -66,23 +66,48 @@ struct Tie {
 
 impl Follow {
     /// Starts to follow `region`, or returns an inert handle: never fails. `file` is used during the
-    /// call only, unless `ahead.keep_file`; `None` when there is no file at hand.
-    pub(crate) fn start(region: Region, file: Option<RawFd>, ahead: &Ahead) -> Follow {
-        if ahead.mode == Mode::Off || is_switched_off() || sys::in_forked_child() {
+    /// call only, `None` when there is no file at hand; `kept` is one of our own.
+    pub(crate) fn start(
+        region: Region,
+        file: Option<RawFd>,
+        kept: Option<&Arc<OwnedFd>>,
+        ahead: &Ahead,
+    ) -> Follow {
+        let conduct = conduct(&region, ahead);
+        let is_read = conduct == Some(Conduct::Follow) || is_recorded(&region, ahead);
+        let file = file.filter(|_| is_read && !is_off(ahead));
+        let facts = file.and_then(|file| sys::file_facts(file).ok());
+        Follow::begin(region, facts, kept, ahead)
+    }
+
+    /// Starts to follow `region`, another mapping of the same file.
+    pub(crate) fn beside(
+        &self,
+        region: Region,
+        kept: Option<&Arc<OwnedFd>>,
+        ahead: &Ahead,
+    ) -> Follow {
+        Follow::begin(region, self.tie.as_ref().and_then(|tie| tie.facts), kept, ahead)
+    }
+
+    fn begin(
+        region: Region,
+        facts: Option<FileFacts>,
+        kept: Option<&Arc<OwnedFd>>,
+        ahead: &Ahead,
+    ) -> Follow {
+        if is_off(ahead) {
             return Follow::inert();
         }
         let conduct = conduct(&region, ahead);
-        let is_read_only = !matches!(region.access, Access::WriteShared | Access::Other);
-        let is_recorded = is_read_only && region.len > 0 && ahead.record;
-        let is_read = conduct == Some(Conduct::Follow) || is_recorded;
-        let facts = file.filter(|_| is_read).and_then(|file| sys::file_facts(file).ok());
+        let is_recorded = is_recorded(&region, ahead);
         let tie = Tie { region, ahead: ahead.clone(), facts, shared: OnceLock::new() };
         let recorded = tie.shared_to_record().filter(|_| is_recorded);
         if let Some(shared) = recorded {
             Pool::get().follow(&shared);
             let _ = tie.shared.set(shared);
         } else if let Some(conduct) = conduct {
-            let shared = tie.share(conduct, file);
+            let shared = tie.share(conduct, kept);
             Pool::get().follow(&shared);
             let _ = tie.shared.set(shared);
         }
@@ -242,9 +267,9 @@ impl Tie {
         self.shared.get_or_init(|| self.share(conduct, None))
     }
 
-    fn share(&self, conduct: Conduct, file: Option<RawFd>) -> Arc<Shared> {
-        let may_remap = self.ahead.keep_file && self.region.access == Access::ReadShared;
-        let file = file.filter(|_| may_remap).and_then(|file| sys::keep(file).ok());
+    fn share(&self, conduct: Conduct, kept: Option<&Arc<OwnedFd>>) -> Arc<Shared> {
+        let may_remap = self.region.access == Access::ReadShared;
+        let file = kept.filter(|_| may_remap).cloned();
         let span = self.region.whole();
         let offset = self.region.file_offset - self.region.lead() as u64;
         let guard = self.guard(span, conduct);
@@ -345,6 +370,17 @@ fn conduct(region: &Region, ahead: &Ahead) -> Option<Conduct> {
         }
     };
     is_possible.then_some(conduct)
+}
+
+/// Whether what is touched in `region` is to be recorded.
+fn is_recorded(region: &Region, ahead: &Ahead) -> bool {
+    let is_read_only = !matches!(region.access, Access::WriteShared | Access::Other);
+    is_read_only && region.len > 0 && ahead.record
+}
+
+/// Whether nothing at all is done.
+fn is_off(ahead: &Ahead) -> bool {
+    ahead.mode == Mode::Off || is_switched_off() || sys::in_forked_child()
 }
 
 /// MMAP_AHEAD=off in the environment, read once.

@@ -70,7 +70,7 @@ pub(super) struct Shared {
     /// Which entry of the queue is valid: see `pool`.
     pub(super) stamp: AtomicU64,
     /// The file, for the fetcher that needs it; taken by the task.
-    pub(super) file: Mutex<Option<OwnedFd>>,
+    pub(super) file: Mutex<Option<Arc<OwnedFd>>>,
     pub(super) task: Mutex<Task>,
     /// What was touched, where that is all that is wanted: nothing is read ahead then.
     pub(super) recording: Option<Mutex<Recording>>,
@@ -83,7 +83,7 @@ impl Shared {
         ahead: &Ahead,
         conduct: Conduct,
         facts: Option<FileFacts>,
-        file: Option<OwnedFd>,
+        file: Option<Arc<OwnedFd>>,
         guard: Option<Arc<TripSlot>>,
     ) -> Shared {
         Shared {
