@@ -6,11 +6,13 @@ use std::iter::{Peekable, Skip, StepBy};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::panic::resume_unwind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use mmap_ahead::lab::{self, Depth, DirectFile};
-use mmap_ahead::{Mmap, MmapOptions, Mode, Paged, PagedOptions, PolicyKind, Reader};
+use mmap_ahead::{
+    BUDGET_DEFAULT, Mmap, MmapOptions, Mode, Paged, PagedOptions, PolicyKind, Reader, RecordedSet,
+};
 
 use crate::checksum::Checksum;
 use crate::device;
@@ -45,18 +47,20 @@ impl Tally {
 }
 
 /// How our own engines are set up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setup {
     /// What is read ahead.
     pub policy: PolicyKind,
     /// What `paged` may use, in bytes.
     pub memory_limit: u64,
+    /// Where the recorded set of `mmap+replay` is.
+    pub set: Option<PathBuf>,
 }
 
 impl Default for Setup {
     /// The default policy, and 32 MiB, to show that `paged` takes no more.
     fn default() -> Setup {
-        Setup { policy: PolicyKind::default(), memory_limit: 32 << 20 }
+        Setup { policy: PolicyKind::default(), memory_limit: 32 << 20, set: None }
     }
 }
 
@@ -80,7 +84,7 @@ impl Access {
     /// # Errors
     /// The engine's own; [`ErrorKind::Unsupported`] for `direct` on a file system in memory.
     pub fn open(engine: Engine, path: &Path, setup: Setup) -> io::Result<Access> {
-        let Setup { policy, memory_limit } = setup;
+        let Setup { policy, memory_limit, set } = setup;
         let ours = |mode: Mode| {
             let mut options = MmapOptions::new();
             options.mode(mode).policy(policy);
@@ -92,6 +96,7 @@ impl Access {
             Engine::Memmap2(peer) => Opened::Peer(lab::map_peer(&File::open(path)?, peer)?),
             Engine::Mmap => ours(Mode::Auto)?,
             Engine::MmapGuard => ours(Mode::Guard)?,
+            Engine::MmapReplay => Opened::Ours(replay(path, policy, set.as_deref())?),
             Engine::Reader => Opened::Reader { reader: Reader::open(path)?, buffer: buffer() },
             Engine::Paged => {
                 let options = PagedOptions::new().policy(policy).memory_limit(memory_limit);
@@ -173,6 +178,31 @@ impl Access {
             Opened::Read { .. } | Opened::Peer(_) | Opened::Direct(_) => Vec::new(),
         }
     }
+}
+
+/// Maps the file and has all of the set read, without waiting for it. The budget is that of the set, for
+/// what else is read ahead too.
+fn replay(path: &Path, policy: PolicyKind, set: Option<&Path>) -> io::Result<Mmap> {
+    let words = "it needs a recorded set of the same steps";
+    let set = set.ok_or_else(|| io::Error::new(ErrorKind::InvalidInput, words))?;
+    let set = RecordedSet::load(set)?;
+    let mut options = MmapOptions::new();
+    options.policy(policy).budget(set.bytes().max(BUDGET_DEFAULT.0));
+    let map = lab::map_file(&File::open(path)?, &options)?;
+    // It goes on when the handle is dropped.
+    map.replay(&set)?;
+    Ok(map)
+}
+
+/// Takes every step of a mapping that is recorded, and writes down what was touched.
+///
+/// # Errors
+/// Those of the mapping, and of the file that is written.
+pub fn record(path: &Path, steps: Steps, to: &Path) -> io::Result<Tally> {
+    let map = lab::map_file(&File::open(path)?, MmapOptions::new().record())?;
+    let tally = sum_slice(&map, steps)?;
+    map.recorded()?.save(to)?;
+    Ok(tally)
 }
 
 /// Direct reads are refused where there is nothing to go past: since Linux 6.6 tmpfs takes O_DIRECT
@@ -347,19 +377,21 @@ mod tests {
             "blocks:100/9000",
         ] {
             let pattern: Pattern = name.parse().unwrap();
+            let steps = Steps::new(&pattern, LEN, None, 6).unwrap();
+            let set = dir.path().join("set");
+            let setup = Setup { set: Some(set.clone()), ..Setup::default() };
             let tally = |engine: Engine| {
-                let steps = Steps::new(&pattern, LEN, None, 6).unwrap();
-                let mut access = Access::open(engine, file.path(), Setup::default())?;
-                access.sum(steps)
+                Access::open(engine, file.path(), setup.clone())?.sum(steps.clone())
             };
             let right = tally(Engine::Read).unwrap();
             assert!(right.bytes > 0 && right.steps > 0);
+            assert_eq!(record(file.path(), steps.clone(), &set).unwrap(), right, "recorded {name}");
             for engine in Engine::ALL {
                 assert_eq!(tally(engine).unwrap(), right, "{engine} {name}");
                 cases += 1;
             }
         }
-        assert_eq!(cases, 8 * 11);
+        assert_eq!(cases, 8 * 12);
     }
 
     #[test]
@@ -375,6 +407,9 @@ mod tests {
         for engine in Engine::ALL {
             match tally(engine, 3) {
                 Ok(tally) => assert_eq!(tally, right, "{engine}"),
+                Err(error) if engine == Engine::MmapReplay => {
+                    assert_eq!(error.kind(), ErrorKind::InvalidInput, "it has no set");
+                }
                 Err(error) => {
                     assert_eq!(error.kind(), ErrorKind::Unsupported, "{engine}");
                     assert!(matches!(engine, Engine::Reader | Engine::Direct), "{engine}");

@@ -19,6 +19,8 @@ pub enum Engine {
     Mmap,
     /// Ours with guarded windows.
     MmapGuard,
+    /// Ours, beginning with a replay of what an earlier run of the same steps touched.
+    MmapReplay,
     /// Our bounded-memory mapping.
     Paged,
     /// Our `Reader`.
@@ -32,7 +34,7 @@ pub const BASELINE: Engine = Engine::Memmap2(Peer::Plain);
 
 impl Engine {
     /// Every engine, in the order of the documentation.
-    pub const ALL: [Engine; 11] = [
+    pub const ALL: [Engine; 12] = [
         Engine::Read,
         Engine::Memmap2(Peer::Plain),
         Engine::Memmap2(Peer::Sequential),
@@ -41,6 +43,7 @@ impl Engine {
         Engine::Memmap2(Peer::Random),
         Engine::Mmap,
         Engine::MmapGuard,
+        Engine::MmapReplay,
         Engine::Paged,
         Engine::Reader,
         Engine::Direct,
@@ -58,6 +61,7 @@ impl Engine {
             Engine::Memmap2(Peer::Random) => "memmap2+random",
             Engine::Mmap => "mmap",
             Engine::MmapGuard => "mmap+guard",
+            Engine::MmapReplay => "mmap+replay",
             Engine::Paged => "paged",
             Engine::Reader => "reader",
             Engine::Direct => "direct",
@@ -90,7 +94,7 @@ mod tests {
     fn names_are_those_of_the_design() {
         let names: Vec<_> = Engine::ALL.iter().map(|engine| engine.name()).collect();
         let design = "read memmap2 memmap2+sequential memmap2+willneed memmap2+populate \
-                      memmap2+random mmap mmap+guard paged reader direct";
+                      memmap2+random mmap mmap+guard mmap+replay paged reader direct";
         assert_eq!(names.join(" "), design);
         for engine in Engine::ALL {
             assert_eq!(engine.name().parse::<Engine>().unwrap(), engine);

@@ -26,6 +26,7 @@ pub mod interval;
 pub mod pattern;
 pub mod random;
 pub mod read_ahead;
+pub mod recorded;
 pub mod result;
 pub mod run;
 pub mod size;

@@ -9,6 +9,8 @@ use serde::Serialize;
 
 use crate::Error;
 use crate::cache::CacheState;
+use crate::engine::Engine;
+use crate::recorded::Recorded;
 use crate::result::RunResult;
 use crate::run::RunSpec;
 
@@ -31,6 +33,8 @@ pub struct Children {
     pub program: PathBuf,
     /// The state that the cache is brought into before each run.
     pub cache: CacheState,
+    /// What `mmap+replay` begins with, once it was recorded.
+    pub recorded: Option<Recorded>,
 }
 
 impl Children {
@@ -39,14 +43,29 @@ impl Children {
     /// # Errors
     /// When the program cannot be found any more.
     pub fn of_this_program(cache: CacheState) -> Result<Children, Error> {
-        Ok(Children { program: this_program()?, cache })
+        Ok(Children { program: this_program()?, cache, recorded: None })
+    }
+}
+
+impl Children {
+    /// The set that the steps of `spec` touch; recorded the first time.
+    fn recorded(&mut self, spec: &RunSpec) -> Result<&Recorded, Error> {
+        let recorded = match self.recorded.take().filter(|recorded| recorded.is_of(spec)) {
+            Some(recorded) => recorded,
+            None => Recorded::make(&self.program, spec)?,
+        };
+        Ok(self.recorded.insert(recorded))
     }
 }
 
 impl Spawner for Children {
     fn run(&mut self, spec: &RunSpec) -> Result<RunResult, Error> {
+        let mut spec = spec.clone();
+        if spec.engine == Engine::MmapReplay.name() {
+            spec.set = Some(self.recorded(&spec)?.path().to_owned());
+        }
         self.cache.prepare(&spec.path)?;
-        let mut command = hidden_command(&self.program, RUN_COMMAND, spec)?;
+        let mut command = hidden_command(&self.program, RUN_COMMAND, &spec)?;
         let output = command.output().map_err(Error::at(&self.program))?;
         if !output.status.success() {
             return Err(failure(&spec.engine, &output));
@@ -86,7 +105,7 @@ pub fn die_with_parent() {
 }
 
 /// The last line that the child wrote, or the signal it died of.
-fn failure(engine: &str, output: &Output) -> Error {
+pub(crate) fn failure(engine: &str, output: &Output) -> Error {
     let text = String::from_utf8_lossy(&output.stderr);
     let said = text.lines().rfind(|line| !line.trim().is_empty());
     let said = said.map(|line| line.trim_start_matches("mmap-ahead: "));
@@ -107,7 +126,7 @@ mod tests {
     use crate::engine::BASELINE;
 
     fn children(program: &str) -> Children {
-        Children { program: program.into(), cache: CacheState::AsIs }
+        Children { program: program.into(), cache: CacheState::AsIs, recorded: None }
     }
 
     #[test]

@@ -173,6 +173,7 @@ fn plan(arguments: &Arguments, path: &Path) -> Plan {
             memory_limit: arguments.memory_limit,
             steps: arguments.steps,
             threads: Some(usize::from(arguments.threads)),
+            set: None,
         },
         engines: arguments.engines.clone(),
         baseline: arguments.baseline,

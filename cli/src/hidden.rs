@@ -21,6 +21,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
     output::json_line(&run::run(&arguments.parse()?)?)
 }
 
+pub(crate) fn record(arguments: &Arguments) -> Result<(), Error> {
+    spawn::die_with_parent();
+    run::record(&arguments.parse()?)
+}
+
 pub(crate) fn busy(arguments: &Arguments) -> Result<(), Error> {
     spawn::die_with_parent();
     let spec = arguments.parse()?;

@@ -44,6 +44,8 @@ enum Command {
     /// One run, in this process; how `compare` starts its children.
     #[command(name = "__run", hide = true)]
     Run(hidden::Arguments),
+    #[command(name = "__record", hide = true)]
+    RecordSet(hidden::Arguments),
     /// A background reader; how `compare --busy` starts them.
     #[command(name = "__busy", hide = true)]
     Busy(hidden::Arguments),
@@ -70,6 +72,7 @@ fn dispatch(command: Command) -> Result<(), Error> {
         Command::Record(_) => not_built::answer("record"),
         Command::Plot(_) => not_built::answer("plot"),
         Command::Run(arguments) => hidden::run(&arguments),
+        Command::RecordSet(arguments) => hidden::record(&arguments),
         Command::Busy(arguments) => hidden::busy(&arguments),
     }
 }

@@ -87,3 +87,25 @@ fn random_touches_lead_to_no_reads() {
     println!("random: {} bytes read ahead", read_ahead(&ours));
     assert!(read_ahead(&ours) <= 16 * MIB, "{ours}");
 }
+
+#[test]
+fn what_was_recorded_is_replayed() {
+    let dir = scratch();
+    if in_memory(dir.path()) {
+        eprintln!("SKIPPED: no disk under {}", dir.path().display());
+        return;
+    }
+    let mut command = Command::new(PROGRAM);
+    command.args(["compare", "--json", "--runs", "1", "--engines", "memmap2,mmap+replay"]);
+    command.args(["--cache", "cold", "--size", "256MiB", "--pattern", "random", "--steps", "1000"]);
+    let output = command.arg("--dir").arg(dir.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let replay = lines.iter().find(|line| line["engine"] == "mmap+replay").unwrap();
+    let pages = read_bytes(replay) / 4096;
+    println!("replay: {} pages read, {}", pages, lines.last().unwrap()["speedup_median"]);
+    assert_eq!(replay["stats"]["prefetches"], 1);
+    // 1,000 touches of 65,536 pages hit some pages twice.
+    assert!((950..=1100).contains(&pages), "each page alone: {replay}");
+}
