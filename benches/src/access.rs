@@ -9,14 +9,17 @@ mod tests;
 use std::fs::File;
 use std::io::{self, BufReader, ErrorKind, Read};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use mmap_ahead::lab::{self, DirectFile};
-use mmap_ahead::{Mmap, MmapOptions, Mode, Paged, PagedOptions, PolicyKind, Reader};
+use mmap_ahead::{
+    BUDGET_DEFAULT, Mmap, MmapOptions, Mode, Paged, PagedOptions, PolicyKind, Reader, RecordedSet,
+};
 
 use crate::checksum::Checksum;
 use crate::engine::Engine;
 use crate::job::Job;
+use crate::result::Quality;
 use crate::steps::{SEQ_STEP_LEN, Step, Steps};
 
 /// What was read.
@@ -49,18 +52,20 @@ impl Tally {
 }
 
 /// How our own engines are set up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setup {
     /// What is read ahead.
     pub policy: PolicyKind,
     /// What `paged` may use, in bytes.
     pub memory_limit: u64,
+    /// Where the recorded set of `mmap+replay` is.
+    pub set: Option<PathBuf>,
 }
 
 impl Default for Setup {
     /// The default policy, and 32 MiB, to show that `paged` takes no more.
     fn default() -> Setup {
-        Setup { policy: PolicyKind::default(), memory_limit: 32 << 20 }
+        Setup { policy: PolicyKind::default(), memory_limit: 32 << 20, set: None }
     }
 }
 
@@ -86,7 +91,7 @@ impl Access {
     /// # Errors
     /// The engine's own; [`ErrorKind::Unsupported`] for `direct` on a file system in memory.
     pub fn open(engine: Engine, path: &Path, setup: Setup) -> io::Result<Access> {
-        let Setup { policy, memory_limit } = setup;
+        let Setup { policy, memory_limit, set } = setup;
         let ours = |mode: Mode| {
             let mut options = MmapOptions::new();
             options.mode(mode).policy(policy);
@@ -104,6 +109,7 @@ impl Access {
             Engine::Memmap2(peer) => Opened::Peer(lab::map_peer(&File::open(path)?, peer)?),
             Engine::Mmap => ours(Mode::Auto)?,
             Engine::MmapGuard => ours(Mode::Guard)?,
+            Engine::MmapReplay => Opened::Ours(replay(path, policy, set.as_deref())?),
             Engine::Reader => Opened::Reader { reader: Reader::open(path)?, buffer: buffer() },
             Engine::Paged => {
                 let options = PagedOptions::new().policy(policy).memory_limit(memory_limit);
@@ -220,6 +226,18 @@ impl Access {
         }
     }
 
+    /// Whether reading ahead helped, as our own mapping says; none for the others.
+    #[must_use]
+    pub fn quality(&self) -> Option<Quality> {
+        let Opened::Ours(map) = &self.0 else { return None };
+        let stats = map.stats();
+        Some(Quality {
+            accuracy: stats.accuracy(),
+            coverage: stats.coverage(),
+            timeliness: stats.timeliness(),
+        })
+    }
+
     /// What the engine says it did; empty for the peers.
     #[must_use]
     pub fn stats(&self) -> Vec<(&'static str, u64)> {
@@ -243,6 +261,31 @@ impl Access {
             | Opened::Direct(_) => Vec::new(),
         }
     }
+}
+
+/// Maps the file and has all of the set read, without waiting for it. The budget is that of the set, for
+/// what else is read ahead too.
+fn replay(path: &Path, policy: PolicyKind, set: Option<&Path>) -> io::Result<Mmap> {
+    let words = "it needs a recorded set of the same steps";
+    let set = set.ok_or_else(|| io::Error::new(ErrorKind::InvalidInput, words))?;
+    let set = RecordedSet::load(set)?;
+    let mut options = MmapOptions::new();
+    options.policy(policy).budget(set.bytes().max(BUDGET_DEFAULT.0));
+    let map = lab::map_file(&File::open(path)?, &options)?;
+    // It goes on when the handle is dropped.
+    map.replay(&set)?;
+    Ok(map)
+}
+
+/// Takes every step of a mapping that is recorded, and writes down what was touched.
+///
+/// # Errors
+/// Those of the mapping, and of the file that is written.
+pub fn record(path: &Path, steps: Steps, to: &Path) -> io::Result<Tally> {
+    let map = lab::map_file(&File::open(path)?, MmapOptions::new().record())?;
+    let tally = sum_slice(&map, steps)?;
+    map.recorded()?.save(to)?;
+    Ok(tally)
 }
 
 /// The reader of a mapping: it does not cooperate, it only reads.

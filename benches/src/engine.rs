@@ -23,6 +23,8 @@ pub enum Engine {
     Mmap,
     /// Ours with guarded windows.
     MmapGuard,
+    /// Ours, beginning with a replay of what an earlier run of the same steps touched.
+    MmapReplay,
     /// Our bounded-memory mapping.
     Paged,
     /// Our `Reader`.
@@ -42,7 +44,7 @@ impl Engine {
     pub const READ: Engine = Engine::Read(READ_LEN);
 
     /// Every engine, in the order of the documentation.
-    pub const ALL: [Engine; 16] = [
+    pub const ALL: [Engine; 17] = [
         Engine::READ,
         Engine::Read(4 << 10),
         Engine::Read(128 << 10),
@@ -56,6 +58,7 @@ impl Engine {
         Engine::Rayon,
         Engine::Mmap,
         Engine::MmapGuard,
+        Engine::MmapReplay,
         Engine::Paged,
         Engine::Reader,
         Engine::Direct,
@@ -78,6 +81,7 @@ impl Engine {
             Engine::Rayon => "memmap2+rayon",
             Engine::Mmap => "mmap",
             Engine::MmapGuard => "mmap+guard",
+            Engine::MmapReplay => "mmap+replay",
             Engine::Paged => "paged",
             Engine::Reader => "reader",
             Engine::Direct => "direct",
@@ -109,8 +113,9 @@ mod tests {
     #[test]
     fn names_are_those_of_the_design() {
         let names: Vec<_> = Engine::ALL.iter().map(|engine| engine.name()).collect();
-        let design = "read read+4KiB read+128KiB read+1MiB bufreader memmap2 memmap2+sequential memmap2+willneed memmap2+populate \
-                      memmap2+random memmap2+rayon mmap mmap+guard paged reader direct";
+        let design = "read read+4KiB read+128KiB read+1MiB bufreader memmap2 \
+                      memmap2+sequential memmap2+willneed memmap2+populate memmap2+random \
+                      memmap2+rayon mmap mmap+guard mmap+replay paged reader direct";
         assert_eq!(names.join(" "), design);
         for engine in Engine::ALL {
             assert_eq!(engine.name().parse::<Engine>().unwrap(), engine);

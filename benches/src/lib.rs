@@ -32,6 +32,7 @@ pub mod matrix;
 pub mod pattern;
 pub mod random;
 pub mod read_ahead;
+pub mod recorded;
 pub mod result;
 pub mod run;
 pub mod size;

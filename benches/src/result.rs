@@ -92,9 +92,26 @@ pub struct RunResult {
     pub file_bytes: u64,
     /// The engine's own counters; empty for the peers.
     pub stats: BTreeMap<String, u64>,
+    /// Whether reading ahead helped; none where nobody predicts, or tells.
+    #[serde(default)]
+    pub quality: Option<Quality>,
     /// The machine; absent inside a child process.
     #[serde(default)]
     pub environment: Option<Environment>,
+}
+
+/// How good the predictions of a run were, each from 0 to 1; none where nothing was seen that tells.
+///
+/// What was read for nothing, how late what came late was, trips and streams are in
+/// [`RunResult::stats`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Quality {
+    /// Of the pages that were fetched ahead, the share that the reader has passed since.
+    pub accuracy: Option<f64>,
+    /// Of the pages that the reader was seen to pass, the share that was mapped already.
+    pub coverage: Option<f64>,
+    /// Of the reads ahead that were looked out for, the share that came before the reader.
+    pub timeliness: Option<f64>,
 }
 
 /// One ratio: `{"kind":"ratio",..}`.

@@ -8,7 +8,7 @@ use mmap_ahead::lab::{Usage, UsageOf, usage};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::access::{Access, Setup, Tally};
+use crate::access::{self, Access, Setup, Tally};
 use crate::datafile::readable_len;
 use crate::engine::Engine;
 use crate::job::Job;
@@ -42,6 +42,9 @@ pub struct RunSpec {
     /// A job in place of the pattern, by name.
     #[serde(default)]
     pub job: Option<String>,
+    /// The recorded set that `mmap+replay` begins with.
+    #[serde(default)]
+    pub set: Option<PathBuf>,
 }
 
 impl RunSpec {
@@ -69,6 +72,7 @@ impl RunSpec {
             steps: None,
             threads: None,
             job: None,
+            set: None,
         }
     }
 }
@@ -90,9 +94,9 @@ pub fn run(spec: &RunSpec) -> Result<RunResult, Error> {
     let policy = spec.policy.as_deref().map(policy).transpose()?.unwrap_or_default();
     let mut setup = Setup { policy, ..Setup::default() };
     setup.memory_limit = spec.memory_limit.unwrap_or(setup.memory_limit);
+    setup.set.clone_from(&spec.set);
     let file_bytes = readable_len(&spec.path)?;
-    let steps = Steps::new(&spec.pattern.parse()?, file_bytes, spec.touch, spec.seed)?;
-    let steps = steps.first(spec.steps.unwrap_or(u64::MAX));
+    let steps = steps(spec)?;
     let touch = steps.touch();
     let threads = spec.threads.unwrap_or(1);
     let job = spec.job.as_deref().map(str::parse::<Job>).transpose()?;
@@ -111,7 +115,7 @@ pub fn run(spec: &RunSpec) -> Result<RunResult, Error> {
     let used = Faults::now().since(&before);
     let used_read_bytes = device_bytes_read().saturating_sub(read_before);
 
-    let stats = access.stats();
+    let (stats, quality) = (access.stats(), access.quality());
     let end = Instant::now();
     drop(access);
     Ok(RunResult {
@@ -121,9 +125,26 @@ pub fn run(spec: &RunSpec) -> Result<RunResult, Error> {
         file_bytes,
         threads,
         read_bytes: used_read_bytes,
+        quality,
         stats: stats.into_iter().map(|(name, count)| (name.to_owned(), count)).collect(),
         ..result(spec, &tally, seconds, &used)
     })
+}
+
+/// Takes the steps of `spec` in a mapping that is recorded, for a later run to replay: not a run of its own.
+///
+/// # Errors
+/// As [`run`], and when there is no place named for the set.
+pub fn record(spec: &RunSpec) -> Result<(), Error> {
+    let to = spec.set.as_deref();
+    let to = to.ok_or_else(|| Error::Usage("a recording needs a place for its set".into()))?;
+    access::record(&spec.path, steps(spec)?, to).map(drop).map_err(Error::at(&spec.path))
+}
+
+fn steps(spec: &RunSpec) -> Result<Steps, Error> {
+    let file_bytes = readable_len(&spec.path)?;
+    let steps = Steps::new(&spec.pattern.parse()?, file_bytes, spec.touch, spec.seed)?;
+    Ok(steps.first(spec.steps.unwrap_or(u64::MAX)))
 }
 
 /// Bytes that this process has had read from devices; 0 where the kernel does not count them.
@@ -167,6 +188,7 @@ fn result(spec: &RunSpec, tally: &Tally, seconds: f64, used: &Faults) -> RunResu
         file: spec.path.display().to_string(),
         file_bytes: 0,
         stats: Default::default(),
+        quality: None,
         environment: None,
     }
 }

@@ -10,6 +10,8 @@ use serde::de::DeserializeOwned;
 
 use crate::Error;
 use crate::cache::CacheState;
+use crate::engine::Engine;
+use crate::recorded::Recorded;
 use crate::result::RunResult;
 use crate::run::RunSpec;
 use crate::watch::{Seen, WATCH_COMMAND, WatchSpec};
@@ -33,6 +35,8 @@ pub struct Children {
     pub program: PathBuf,
     /// The state that the cache is brought into before each run.
     pub cache: CacheState,
+    /// What `mmap+replay` begins with, once it was recorded.
+    pub recorded: Option<Recorded>,
 }
 
 impl Children {
@@ -41,13 +45,28 @@ impl Children {
     /// # Errors
     /// When the program cannot be found any more.
     pub fn of_this_program(cache: CacheState) -> Result<Children, Error> {
-        Ok(Children { program: this_program()?, cache })
+        Ok(Children { program: this_program()?, cache, recorded: None })
+    }
+}
+
+impl Children {
+    /// The set that the steps of `spec` touch; recorded the first time.
+    fn recorded(&mut self, spec: &RunSpec) -> Result<&Recorded, Error> {
+        let recorded = match self.recorded.take().filter(|recorded| recorded.is_of(spec)) {
+            Some(recorded) => recorded,
+            None => Recorded::make(&self.program, spec)?,
+        };
+        Ok(self.recorded.insert(recorded))
     }
 }
 
 impl Spawner for Children {
     fn run(&mut self, spec: &RunSpec) -> Result<RunResult, Error> {
-        let (result, cached_before, cached_after) = self.child(RUN_COMMAND, spec, spec)?;
+        let mut spec = spec.clone();
+        if spec.engine == Engine::MmapReplay.name() {
+            spec.set = Some(self.recorded(&spec)?.path().to_owned());
+        }
+        let (result, cached_before, cached_after) = self.child(RUN_COMMAND, &spec, &spec)?;
         Ok(RunResult { cached_before, cached_after, ..result })
     }
 }
@@ -111,7 +130,7 @@ pub fn die_with_parent() {
 }
 
 /// The last line that the child wrote, or the signal it died of.
-fn failure(engine: &str, output: &Output) -> Error {
+pub(crate) fn failure(engine: &str, output: &Output) -> Error {
     let text = String::from_utf8_lossy(&output.stderr);
     let said = text.lines().rfind(|line| !line.trim().is_empty());
     let said = said.map(|line| line.trim_start_matches("mmap-ahead: "));
@@ -132,7 +151,7 @@ mod tests {
     use crate::engine::BASELINE;
 
     fn children(program: &str) -> Children {
-        Children { program: program.into(), cache: CacheState::AsIs }
+        Children { program: program.into(), cache: CacheState::AsIs, recorded: None }
     }
 
     #[test]

@@ -112,7 +112,7 @@ fn touches(spec: &RunSpec) -> Result<Seen, Error> {
 
     let sampler = Sampler::of_pages(&spec.path)?;
     let start = sampler.start();
-    let mut access = Access::open(spec.engine.parse()?, &spec.path, setup).map_err(at)?;
+    let mut access = Access::open(spec.engine.parse()?, &spec.path, setup.clone()).map_err(at)?;
     let mut log = Log::new(start);
     access.sum_each(&mut log.watch(steps)).map_err(at)?;
     let seconds = start.elapsed().as_secs_f64();
@@ -129,7 +129,7 @@ fn memory(spec: &RunSpec) -> Result<Seen, Error> {
     let (setup, at) = (setup(spec)?, |error| Error::at(&spec.path)(error));
 
     let sampler = Sampler::of_memory(&spec.path)?;
-    let mut access = Access::open(spec.engine.parse()?, &spec.path, setup).map_err(at)?;
+    let mut access = Access::open(spec.engine.parse()?, &spec.path, setup.clone()).map_err(at)?;
     access.sum(steps).map_err(at)?;
     let held = sampler.stop()?;
     drop(access);

@@ -221,6 +221,7 @@ fn plan(arguments: &Arguments, path: &Path) -> Plan {
             steps: arguments.steps,
             threads: Some(usize::from(arguments.threads)),
             job: arguments.job.map(|job| job.to_string()),
+            set: None,
         },
         engines,
         baseline: arguments.baseline,

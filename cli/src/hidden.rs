@@ -26,6 +26,11 @@ pub(crate) fn watch(arguments: &Arguments) -> Result<(), Error> {
     output::json_line(&watch::watch(&arguments.parse()?)?)
 }
 
+pub(crate) fn record(arguments: &Arguments) -> Result<(), Error> {
+    spawn::die_with_parent();
+    run::record(&arguments.parse()?)
+}
+
 pub(crate) fn busy(arguments: &Arguments) -> Result<(), Error> {
     spawn::die_with_parent();
     let spec = arguments.parse()?;

@@ -50,6 +50,8 @@ enum Command {
     /// One watched run; how reports start theirs.
     #[command(name = "__watch", hide = true)]
     Watch(hidden::Arguments),
+    #[command(name = "__record", hide = true)]
+    RecordSet(hidden::Arguments),
     /// A background reader; how `compare --busy` starts them.
     #[command(name = "__busy", hide = true)]
     Busy(hidden::Arguments),
@@ -77,6 +79,7 @@ fn dispatch(command: Command) -> Result<(), Error> {
         Command::Plot(arguments) => plot::plot(&arguments),
         Command::Run(arguments) => hidden::run(&arguments),
         Command::Watch(arguments) => hidden::watch(&arguments),
+        Command::RecordSet(arguments) => hidden::record(&arguments),
         Command::Busy(arguments) => hidden::busy(&arguments),
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use mmap_ahead_bench::cache::CacheState;
 use mmap_ahead_bench::engine::Engine;
-use mmap_ahead_bench::result::RunResult;
+use mmap_ahead_bench::result::{Quality, RunResult};
 use mmap_ahead_bench::run::RunSpec;
 use mmap_ahead_bench::spawn::{Children, Spawner};
 use mmap_ahead_bench::{Error, datafile, size};
@@ -20,10 +20,10 @@ pub(crate) struct Arguments {
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// read, memmap2, memmap2+sequential, memmap2+willneed, memmap2+populate, memmap2+random,
-    /// mmap, mmap+guard, reader, direct
+    /// mmap, mmap+guard, mmap+replay, paged, reader, direct
     #[arg(long, default_value_t = Engine::Mmap)]
     engine: Engine,
-    /// Print the engine's own counters too
+    /// Print whether reading ahead helped (accuracy, coverage, timeliness), and the engine's counters
     #[arg(long)]
     stats: bool,
 }
@@ -35,12 +35,25 @@ pub(crate) fn read(arguments: &Arguments) -> Result<(), Error> {
         let result = children.run(&RunSpec::scan(file.clone(), arguments.engine))?;
         output::line(&describe(&result))?;
         if arguments.stats {
-            for (name, count) in &result.stats {
-                output::line(&format!("  {name} {count}"))?;
-            }
+            print_stats(&result)?;
         }
     }
     Ok(())
+}
+
+/// Whether it helped, and all counters.
+fn print_stats(run: &RunResult) -> Result<(), Error> {
+    if let Some(Quality { accuracy, coverage, timeliness }) = run.quality {
+        for (name, share, of) in [
+            ("accuracy", accuracy, "of the pages fetched ahead were used"),
+            ("coverage", coverage, "of the pages passed were mapped already"),
+            ("timeliness", timeliness, "of the reads looked out for came before the reader"),
+        ] {
+            let share = share.map_or("unknown".into(), |share| format!("{:.1}%", share * 100.0));
+            output::line(&format!("  {name} {share} ({of})"))?;
+        }
+    }
+    run.stats.iter().try_for_each(|(name, count)| output::line(&format!("  {name} {count}")))
 }
 
 fn describe(run: &RunResult) -> String {

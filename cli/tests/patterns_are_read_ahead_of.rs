@@ -59,6 +59,10 @@ fn the_pages_of_a_stride_are_read_alone() {
     println!("stride: {plain} bytes plain, {all} ours, {} of them ahead", read_ahead(&ours));
     assert!(read_ahead(&ours) >= 2 * MIB, "half of the 4 MiB that are touched: {ours}");
     assert!(all < plain / 3, "{all} of {plain}: what lies around the steps is read too");
+    let (quality, wasted) = (&ours["quality"], &ours["stats"]["bytes_wasted"]);
+    println!("stride: {quality}, {wasted} bytes wasted");
+    assert!(quality["accuracy"].as_f64().unwrap() > 0.9 && quality["timeliness"].is_f64());
+    assert!(wasted.as_u64().unwrap() * 20 <= all, "at most 5% of what is read: {ours}");
 }
 
 #[test]
@@ -82,4 +86,26 @@ fn random_touches_lead_to_no_reads() {
     let Some((_, ours)) = compare("random", "4KiB") else { return };
     println!("random: {} bytes read ahead", read_ahead(&ours));
     assert!(read_ahead(&ours) <= 16 * MIB, "{ours}");
+}
+
+#[test]
+fn what_was_recorded_is_replayed() {
+    let dir = scratch();
+    if in_memory(dir.path()) {
+        eprintln!("SKIPPED: no disk under {}", dir.path().display());
+        return;
+    }
+    let mut command = Command::new(PROGRAM);
+    command.args(["compare", "--json", "--runs", "1", "--engines", "memmap2,mmap+replay"]);
+    command.args(["--cache", "cold", "--size", "256MiB", "--pattern", "random", "--steps", "1000"]);
+    let output = command.arg("--dir").arg(dir.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let replay = lines.iter().find(|line| line["engine"] == "mmap+replay").unwrap();
+    let pages = read_bytes(replay) / 4096;
+    println!("replay: {} pages read, {}", pages, lines.last().unwrap()["speedup_median"]);
+    assert_eq!(replay["stats"]["prefetches"], 1);
+    // 1,000 touches of 65,536 pages hit some pages twice.
+    assert!((950..=1100).contains(&pages), "each page alone: {replay}");
 }

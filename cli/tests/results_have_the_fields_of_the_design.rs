@@ -76,6 +76,14 @@ fn values_are_what_their_names_say() {
     assert_eq!(run["checksum"].as_str().unwrap().len(), 16);
     assert!(run["reader_minor_faults"].as_u64() <= run["minor_faults"].as_u64());
     assert!(run["peak_rss_bytes"].as_u64().unwrap() > 100_000);
+    assert!(run["quality"].is_null(), "memmap2 predicts nothing: {run}");
+    let ours = &lines[1].1;
+    for name in ["accuracy", "coverage", "timeliness"] {
+        assert!(ours["quality"].get(name).is_some(), "{name} is not in {ours}");
+    }
+    for name in ["bytes_wasted", "streams", "trips", "arrived_in_time", "arrived_late_1ms"] {
+        assert!(ours["stats"][name].is_u64(), "{name} is not in {ours}");
+    }
     assert!(run["environment"]["kernel"].is_string() && run["seed"].is_u64());
     let ratio = &lines[2].1;
     let pair = seconds / lines[1].1["seconds"].as_f64().unwrap();

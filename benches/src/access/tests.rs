@@ -21,19 +21,20 @@ fn all_engines_read_the_same() {
         "blocks:100/9000",
     ] {
         let pattern: Pattern = name.parse().unwrap();
-        let tally = |engine: Engine| {
-            let steps = Steps::new(&pattern, LEN, None, 6).unwrap();
-            let mut access = Access::open(engine, file.path(), Setup::default())?;
-            access.sum(steps)
-        };
+        let steps = Steps::new(&pattern, LEN, None, 6).unwrap();
+        let set = dir.path().join("set");
+        let setup = Setup { set: Some(set.clone()), ..Setup::default() };
+        let tally =
+            |engine: Engine| Access::open(engine, file.path(), setup.clone())?.sum(steps.clone());
         let right = tally(Engine::Read(4096)).unwrap();
         assert!(right.bytes > 0 && right.steps > 0);
+        assert_eq!(record(file.path(), steps.clone(), &set).unwrap(), right, "recorded {name}");
         for engine in Engine::ALL {
             assert_eq!(tally(engine).unwrap(), right, "{engine} {name}");
             cases += 1;
         }
     }
-    assert_eq!(cases, 8 * 16);
+    assert_eq!(cases, 8 * 17);
 }
 
 #[test]
@@ -49,6 +50,9 @@ fn threads_that_share_the_steps_read_the_same() {
     for engine in Engine::ALL {
         match tally(engine, 3) {
             Ok(tally) => assert_eq!(tally, right, "{engine}"),
+            Err(error) if engine == Engine::MmapReplay => {
+                assert_eq!(error.kind(), ErrorKind::InvalidInput, "it has no set");
+            }
             Err(error) => {
                 assert_eq!(error.kind(), ErrorKind::Unsupported, "{engine}");
                 assert!(

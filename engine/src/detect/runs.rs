@@ -128,6 +128,11 @@ impl Runs {
         PageCount(self.tally.ahead - self.counts(&self.slots[slot]))
     }
 
+    /// How many readers are alive and read ahead of.
+    pub(crate) fn live(&self) -> u64 {
+        self.tally.live
+    }
+
     /// How many other readers are alive and read ahead of.
     pub(crate) fn live_others(&self, slot: usize) -> u64 {
         self.tally.live - u64::from(self.counts(&self.slots[slot]) > 0)

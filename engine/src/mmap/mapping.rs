@@ -4,6 +4,8 @@ use std::io;
 use std::mem::ManuallyDrop;
 #[cfg(all(target_os = "linux", not(elsewhere)))]
 use std::ops::Range;
+#[cfg(all(target_os = "linux", not(elsewhere)))]
+use std::os::fd::AsRawFd;
 use std::os::fd::{OwnedFd, RawFd};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -235,6 +237,29 @@ impl<M: Mapped> Mapping<M> {
     }
 }
 
+#[cfg(all(target_os = "linux", not(elsewhere)))]
+impl Mapping<memmap2::Mmap> {
+    /// The descriptor that is kept, if one is.
+    pub(super) fn kept(&self) -> Option<Arc<OwnedFd>> {
+        self.parts.presence.kept()
+    }
+
+    /// Ties `map`, other pages of the same file, to the runtime, with a stream state of its own.
+    pub(super) fn beside<N: Mapped>(&self, map: N) -> Mapping<N> {
+        let origin = self.parts.origin.clone();
+        let access = origin.access_read_only();
+        let (addr, len, file_offset) = (map.addr(), map.len(), origin.file_offset);
+        let region = Region { addr, len, file_offset, access };
+        let kept = self.kept();
+        let follow = self.follow().beside(region, kept.as_ref(), &origin.ahead);
+        let file = kept.as_ref().map(|file| file.as_raw_fd());
+        let presence = AssertUnwindSafe(Presence::new(file, extent(&map, &origin), &origin));
+        let (follow, tied) = (AssertUnwindSafe(follow), AssertUnwindSafe(Tied::keeping(None)));
+        let parts = Parts { map, follow, tied, access, origin, presence };
+        Mapping { parts: ManuallyDrop::new(parts) }
+    }
+}
+
 impl<M: Mapped> Drop for Mapping<M> {
     fn drop(&mut self) {
         // SAFETY: drop runs once, `into_parts` keeps it from running, and nothing follows it.
@@ -297,5 +322,5 @@ fn follow<M: Mapped>(
     }
     let file_offset = origin.file_offset;
     let region = Region { addr: map.addr(), len: map.len(), file_offset, access };
-    Follow::start(region, file, kept, &origin.ahead)
+    Follow::start(region, file, kept.as_ref(), &origin.ahead)
 }

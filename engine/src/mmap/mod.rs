@@ -22,6 +22,8 @@ pub(crate) mod range;
 mod raw;
 mod read_only;
 #[cfg(all(target_os = "linux", not(elsewhere)))]
+mod view;
+#[cfg(all(target_os = "linux", not(elsewhere)))]
 mod writing;
 
 pub use memmap2::{Advice, MapIfSafeError, UncheckedAdvice};
@@ -36,6 +38,8 @@ pub use mutable::MmapMut;
 pub use options::MmapOptions;
 pub use raw::MmapRaw;
 pub use read_only::Mmap;
+#[cfg(all(target_os = "linux", not(elsewhere)))]
+pub use view::ReaderView;
 
 use mapping::{Backing, Mapping, Origin};
 use presence::{Extent, Presence};

@@ -181,9 +181,9 @@ impl MmapOptions {
     }
 
     /// Keeps a duplicate of the file descriptor while the mapping lives: [`Fetcher::Remap`] needs
-    /// it, and so does [`Mmap::read_at`] to know the size of a file that has no name. Of
-    /// [`map_mut`](MmapOptions::map_mut) so do [`MmapMut::grow`] and [`MmapMut::unwritten_bytes`];
-    /// [`MmapMut::flush_dirty`] is faster with it.
+    /// it, and so do [`Mmap::read_at`] to know the size of a file that has no name and
+    /// [`Mmap::reader_view`] of a private mapping. Of [`map_mut`](MmapOptions::map_mut) so do
+    /// [`MmapMut::grow`] and [`MmapMut::unwritten_bytes`]; [`MmapMut::flush_dirty`] is faster with it.
     ///
     /// Default: not, because it has side effects: it takes one descriptor of RLIMIT_NOFILE, and
     /// closing it when the mapping is dropped releases this process's fcntl(2) locks on the file.

@@ -133,7 +133,7 @@ macro_rules! advice_methods {
 
 /// What memmap2 does not have.
 macro_rules! ahead_methods {
-    ($type:ident) => {
+    ($type:ty) => {
         impl $type {
             /// Has `range` read into memory and into the page table (a writable mapping: into memory
             /// only), in the background.

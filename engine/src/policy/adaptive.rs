@@ -141,4 +141,7 @@ impl Policy for Adaptive {
             }
         }
     }
+    fn streams(&self) -> u64 {
+        self.forward.live() + self.backward.live() + self.strides.live()
+    }
 }

@@ -80,6 +80,11 @@ impl Backward {
         self.runs.ahead()
     }
 
+    /// The readers that are alive and read ahead of.
+    pub(super) fn live(&self) -> u64 {
+        self.runs.live()
+    }
+
     /// A run may begin with `touched`.
     pub(super) fn begin(&mut self, touched: PageRange, at: Nanos) {
         let mirrored = self.mirror(touched);

@@ -175,6 +175,13 @@ pub trait Policy: Send {
     /// Called for every event in the order in which the engine learnt of them. `plan` may already
     /// hold what earlier events asked for.
     fn on(&mut self, event: &Event<'_>, plan: &mut Plan);
+
+    /// How many streams it reads ahead of at the moment, for [`Stats::streams`](crate::Stats::streams).
+    ///
+    /// Default: 0, for a policy that tells none apart.
+    fn streams(&self) -> u64 {
+        0
+    }
 }
 
 /// The policies that can be chosen by name.

@@ -119,6 +119,11 @@ impl Ramp {
         self.runs.ahead()
     }
 
+    /// The readers that are alive and read ahead of.
+    pub(super) fn live(&self) -> u64 {
+        self.runs.live()
+    }
+
     /// A run counts when it has gone on twice, or has come this far when it is first seen. One touch,
     /// of the first page of a file too, may be the first step of a stride.
     fn is_run(&self, slot: usize) -> bool {
@@ -241,6 +246,10 @@ impl Policy for Ramp {
             }
             _ => self.hear(event),
         }
+    }
+
+    fn streams(&self) -> u64 {
+        self.live()
     }
 }
 

@@ -63,4 +63,7 @@ impl Policy for Streams {
             }
         }
     }
+    fn streams(&self) -> u64 {
+        self.forward.live() + self.backward.live()
+    }
 }

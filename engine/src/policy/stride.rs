@@ -55,6 +55,10 @@ impl Policy for Stride {
         }
         self.part.end_look();
     }
+
+    fn streams(&self) -> u64 {
+        self.part.live()
+    }
 }
 
 /// What is known of the stride in the same slot, beside its steps.
@@ -155,6 +159,11 @@ impl StridePart {
     /// The pages ahead of all live strides, planned and not touched yet.
     pub(super) fn ahead(&self) -> PageCount {
         self.strides.ahead()
+    }
+
+    /// The strides that are alive.
+    pub(super) fn live(&self) -> u64 {
+        self.strides.live()
     }
 
     /// Plans ahead of the stride in `slot`, beside what is ahead of streams of other kinds.

@@ -45,7 +45,7 @@ impl Follow {
     pub(crate) fn start(
         _region: Region,
         _file: Option<RawFd>,
-        _kept: Option<Arc<OwnedFd>>,
+        _kept: Option<&Arc<OwnedFd>>,
         _ahead: &Ahead,
     ) -> Follow {
         Follow

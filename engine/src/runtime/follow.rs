@@ -66,21 +66,41 @@ struct Tie {
 
 impl Follow {
     /// Starts to follow `region`, or returns an inert handle: never fails. `file` is used during the
-    /// call only, `None` when there is no file at hand; `kept` may be kept while the mapping lives.
+    /// call only, `None` when there is no file at hand; `kept` is one of our own.
     pub(crate) fn start(
         region: Region,
         file: Option<RawFd>,
-        kept: Option<Arc<OwnedFd>>,
+        kept: Option<&Arc<OwnedFd>>,
         ahead: &Ahead,
     ) -> Follow {
-        if ahead.mode == Mode::Off || is_switched_off() || sys::in_forked_child() {
+        let conduct = conduct(&region, ahead);
+        let is_read = conduct == Some(Conduct::Follow) || is_recorded(&region, ahead);
+        let file = file.filter(|_| is_read && !is_off(ahead));
+        let facts = file.and_then(|file| sys::file_facts(file).ok());
+        Follow::begin(region, facts, kept, ahead)
+    }
+
+    /// Starts to follow `region`, another mapping of the same file.
+    pub(crate) fn beside(
+        &self,
+        region: Region,
+        kept: Option<&Arc<OwnedFd>>,
+        ahead: &Ahead,
+    ) -> Follow {
+        Follow::begin(region, self.tie.as_ref().and_then(|tie| tie.facts), kept, ahead)
+    }
+
+    fn begin(
+        region: Region,
+        facts: Option<FileFacts>,
+        kept: Option<&Arc<OwnedFd>>,
+        ahead: &Ahead,
+    ) -> Follow {
+        if is_off(ahead) {
             return Follow::inert();
         }
         let conduct = conduct(&region, ahead);
-        let is_read_only = !matches!(region.access, Access::WriteShared | Access::Other);
-        let is_recorded = is_read_only && region.len > 0 && ahead.record;
-        let is_read = conduct == Some(Conduct::Follow) || is_recorded;
-        let facts = file.filter(|_| is_read).and_then(|file| sys::file_facts(file).ok());
+        let is_recorded = is_recorded(&region, ahead);
         let tie = Tie { region, ahead: ahead.clone(), facts, shared: OnceLock::new() };
         let recorded = tie.shared_to_record().filter(|_| is_recorded);
         if let Some(shared) = recorded {
@@ -255,8 +275,9 @@ impl Tie {
         self.shared.get_or_init(|| self.share(conduct, None))
     }
 
-    fn share(&self, conduct: Conduct, kept: Option<Arc<OwnedFd>>) -> Arc<Shared> {
-        let file = kept.filter(|_| self.region.access == Access::ReadShared);
+    fn share(&self, conduct: Conduct, kept: Option<&Arc<OwnedFd>>) -> Arc<Shared> {
+        let may_remap = self.region.access == Access::ReadShared;
+        let file = kept.filter(|_| may_remap).cloned();
         let span = self.region.whole();
         let offset = self.region.file_offset - self.region.lead() as u64;
         let guard = self.guard(span, conduct);
@@ -357,6 +378,17 @@ fn conduct(region: &Region, ahead: &Ahead) -> Option<Conduct> {
         }
     };
     is_possible.then_some(conduct)
+}
+
+/// Whether what is touched in `region` is to be recorded.
+fn is_recorded(region: &Region, ahead: &Ahead) -> bool {
+    let is_read_only = !matches!(region.access, Access::WriteShared | Access::Other);
+    is_read_only && region.len > 0 && ahead.record
+}
+
+/// Whether nothing at all is done.
+fn is_off(ahead: &Ahead) -> bool {
+    ahead.mode == Mode::Off || is_switched_off() || sys::in_forked_child()
 }
 
 /// MMAP_AHEAD=off in the environment, read once.

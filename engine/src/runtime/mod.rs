@@ -7,6 +7,7 @@ mod clock;
 mod explicit;
 mod follow;
 mod gate;
+mod ledger;
 mod pace;
 mod pool;
 mod prefetch;

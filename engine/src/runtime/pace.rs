@@ -66,6 +66,11 @@ impl Pace {
         self.progress_to
     }
 
+    /// When the reader was last seen to go on; 0 if it never was.
+    pub(super) fn progress_at(&self) -> Nanos {
+        self.progress_at
+    }
+
     /// Nobody was seen.
     pub(super) fn waited(&mut self) {
         self.interval = (self.interval * 3 / 2).min(LOOK_NANOS_MAX);

@@ -171,12 +171,13 @@ impl Shared {
 
     pub(super) fn stats(&self) -> Stats {
         let mut stats = self.counters.snapshot();
+        let page = crate::sys::page_size().bytes();
+        stats.bytes_wasted = stats.pages_read_ahead.saturating_sub(stats.pages_read_used) * page;
         if let Some(slot) = &self.guard {
             let counts = slot.counts();
             stats.trips = counts.trips;
             stats.trips_handled = counts.handled;
             stats.trips_dropped = counts.dropped;
-            let page = sys::page_size().bytes();
             let open = (counts.open_windows * slot.granule() as u64).min(self.span.len as u64);
             stats.pages_open = open / page;
         }
