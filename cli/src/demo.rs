@@ -31,7 +31,7 @@ pub(crate) const ENGINES: [Engine; 3] = [Engine::Memmap2(Peer::Plain), Engine::M
 const TOUCHED: [Engine; 2] = [Engine::Memmap2(Peer::Plain), Engine::Mmap];
 
 /// Whose memory is watched.
-const REMEMBERED: [Engine; 3] = [Engine::Memmap2(Peer::Plain), Engine::Read, Engine::Paged];
+const REMEMBERED: [Engine; 3] = [Engine::Memmap2(Peer::Plain), Engine::READ, Engine::Paged];
 
 /// Rounds of a warm scenario: what bars near 1.0 need (TRAPS 29).
 const WARM_ROUNDS: u32 = 21;
