@@ -89,9 +89,8 @@ fn what_is_not_built_yet_says_so_with_status_2() {
     let dir = scratch();
     let file = small_file(dir.path());
     let file = file.to_str().unwrap();
-    let cases: [&[&str]; 8] = [
-        &["sim", "run"],
-        &["sim", "--json"],
+    let cases: [&[&str]; 7] = [
+        &["sim", "validate"],
         &["pm", file],
         &["plot", "results", "-o", "out"],
         &["compare", file, "--job", "sum"],

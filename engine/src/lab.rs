@@ -9,6 +9,7 @@ use std::path::Path;
 pub use crate::reader::direct::{Depth, DirectFile};
 pub use crate::sys::{CacheView, Tried, Usage, UsageOf, tried, usage};
 pub use crate::sys::{FaultEvents, FaultsOf};
+pub use crate::sys::{LiveAdvice, LiveMap};
 pub use crate::sys::{Userfault, try_userfault};
 use crate::{Error, Mmap, MmapOptions, Paged, PagedOptions};
 
@@ -57,6 +58,14 @@ pub fn map_peer(file: &File, peer: Peer) -> io::Result<memmap2::Mmap> {
 /// EPERM when the caller neither owns nor may write the file; ENOSYS on older kernels.
 pub fn cached(file: &File) -> io::Result<CacheView> {
     crate::sys::cache_view(file.as_raw_fd(), 0, 0)
+}
+
+/// How much the page cache holds of `len` bytes of `file` from `offset` on; `len` 0: to its end.
+///
+/// # Errors
+/// As [`cached`].
+pub fn cached_in(file: &File, offset: u64, len: u64) -> io::Result<CacheView> {
+    crate::sys::cache_view(file.as_raw_fd(), offset, len)
 }
 
 /// Tries to set up a ring of io_uring.

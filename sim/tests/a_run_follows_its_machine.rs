@@ -5,12 +5,11 @@ mod common;
 use common::{Once, machine, pages, trace};
 use mmap_ahead::page::{ByteLen, Nanos, PageIndex};
 use mmap_ahead::policy::Outcome;
-use mmap_ahead_sim::{
-    CacheState, Kind, Knobs, Setup, Shape, Strategy, Workload, run, run_watched,
-};
+use mmap_ahead_sim::{CacheState, Kind, Knobs, Setup, Shape, Strategy, Workload, run, run_watched};
 
 /// 10 ns for every fault, 100 ns for every page.
-const COSTS: [(&str, f64); 3] = [("minor_fault_base", 10.0), ("access_page", 100.0), ("copy", 0.05)];
+const COSTS: [(&str, f64); 3] =
+    [("minor_fault_base", 10.0), ("access_page", 100.0), ("copy", 0.05)];
 
 fn named(name: &str) -> Strategy {
     Strategy::named(name, &Knobs::default()).unwrap()
@@ -41,7 +40,8 @@ fn a_cold_file_waits_for_the_device_and_for_nothing_else() {
 #[test]
 fn a_window_carried_out_in_time_leaves_no_faults_but_the_markers() {
     let setup = machine(CacheState::Warm, &COSTS);
-    let setup = Setup { costs: mmap_ahead_sim::Costs { look_period: Nanos(1), ..setup.costs }, ..setup };
+    let setup =
+        Setup { costs: mmap_ahead_sim::Costs { look_period: Nanos(1), ..setup.costs }, ..setup };
     let once = Once { windows: vec![(pages(16, 64), Some(PageIndex(32)))], ..Once::default() };
     let report = run(&trace(64, "0..64"), &once.strategy(), &setup).unwrap();
     assert_eq!(report.counts.minor_faults, 2, "page 0, and the marker");
@@ -103,10 +103,12 @@ fn what_lies_beyond_the_file_is_refused() {
 
 #[test]
 fn readers_beyond_the_cores_wait_for_them() {
-    let shape = Shape { file: ByteLen(64 << 20), threads: 2, touch: Some(4096), ..Shape::default() };
+    let shape =
+        Shape { file: ByteLen(64 << 20), threads: 2, touch: Some(4096), ..Shape::default() };
     let workload = Workload::named("seq", &shape).unwrap();
     let seconds = |cores| {
-        let setup = Setup { cores, ..machine(CacheState::Warm, &[("access_page", 1000.0), ("copy", 0.5)]) };
+        let setup =
+            Setup { cores, ..machine(CacheState::Warm, &[("access_page", 1000.0), ("copy", 0.5)]) };
         let report = run(&workload, &named("default-mmap"), &setup).unwrap();
         (report.counts.virtual_ns, report.breakdown.of(Kind::CoreWait).0)
     };

@@ -201,6 +201,7 @@ fn finish(
     if json {
         return text.lines().try_for_each(output::line);
     }
+    output::line(&format!("{}\n", results.title()))?;
     output::line(&table(&summaries))
 }
 

@@ -12,6 +12,8 @@ mod file;
 #[cfg(feature = "lab")]
 mod lab;
 mod lease;
+#[cfg(feature = "lab")]
+mod live;
 mod mincore;
 mod pagemap;
 #[cfg(feature = "lab")]
@@ -31,6 +33,8 @@ mod usage;
 mod wake;
 mod wipe;
 
+#[cfg(feature = "lab")]
+pub use advise::LiveAdvice;
 pub(crate) use advise::{
     advise_normal, advise_random, drop_from_page_table, has_populate, has_populate_for_stores,
     populate, populate_around, populate_for_stores, will_need,
@@ -44,6 +48,8 @@ pub(crate) use file::{FileFacts, file_facts, keep, punch_hole};
 #[cfg(feature = "lab")]
 pub(crate) use lab::{lab_map, lab_map_peer, lab_open_paged};
 pub(crate) use lease::{Lease, has_verity, is_local, is_sealed};
+#[cfg(feature = "lab")]
+pub use live::LiveMap;
 pub(crate) use mincore::{all_cached, first_page_is_cached, which_cached};
 pub(crate) use pagemap::Pagemap;
 #[cfg(feature = "lab")]

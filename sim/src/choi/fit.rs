@@ -33,9 +33,24 @@ pub fn fit(assumed: &Sheet) -> Result<Sheet, Error> {
     let ns = Unit::Nanos;
     let fitted = [
         ("pte", pte, ns, "populate-mmap's page-table entries, less pte_table"),
-        ("access_page", access - value("tlb_miss")?, ns, "populate-mmap's file access, less tlb_miss"),
-        ("access_disturbed", disturbed, ns, "file access of default-mmap, less that of populate-mmap"),
-        ("minor_fault_base", fault - entries, ns, "default-mmap's fault overhead, less entry and lock"),
+        (
+            "access_page",
+            access - value("tlb_miss")?,
+            ns,
+            "populate-mmap's file access, less tlb_miss",
+        ),
+        (
+            "access_disturbed",
+            disturbed,
+            ns,
+            "file access of default-mmap, less that of populate-mmap",
+        ),
+        (
+            "minor_fault_base",
+            fault - entries,
+            ns,
+            "default-mmap's fault overhead, less entry and lock",
+        ),
         ("copy", copy, Unit::NanosPerByte, "read's total, less the call and reading the copy"),
     ];
     for (name, value, unit, source) in fitted {

@@ -30,7 +30,7 @@ pub enum Unit {
     Share,
 }
 
-/// Every name that a sheet must have, its unit, and what it means.
+/// Every name that a sheet must have, and its unit.
 const NAMES: &[(&str, Unit)] = &[
     ("mode_switch", Unit::Nanos),
     ("exception", Unit::Nanos),
@@ -237,7 +237,10 @@ mod tests {
         let unit = refused(|sheet| sheet.costs.get_mut("copy").unwrap().unit = Unit::Nanos);
         assert_eq!(unit, "costs: `copy` is in ns/byte, not in ns");
         let range = refused(|sheet| sheet.costs.get_mut("pte").unwrap().value = 1e12);
-        assert!(range.starts_with("costs: `pte` is 1000000000000, not within its range"), "{range}");
+        assert!(
+            range.starts_with("costs: `pte` is 1000000000000, not within its range"),
+            "{range}"
+        );
         let unknown = refused(|sheet| {
             let cost = sheet.costs["lock"].clone();
             sheet.costs.insert("locks".into(), cost);

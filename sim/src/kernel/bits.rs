@@ -23,10 +23,6 @@ impl Bits {
         self.words[(at / 64) as usize] |= 1 << (at % 64);
     }
 
-    pub(super) fn clear(&mut self, at: u64) {
-        self.words[(at / 64) as usize] &= !(1 << (at % 64));
-    }
-
     /// Sets `from..to`; returns how many of them were clear.
     pub(super) fn set_range(&mut self, from: u64, to: u64) -> u64 {
         self.over_words(from, to, |word, mask| {
@@ -126,7 +122,7 @@ mod tests {
         assert_eq!(bits.ones_from(3), 61);
         assert!(!bits.get(64) && bits.get(63));
         assert!(bits.any(63, 64) && !bits.any(64, 64));
-        bits.clear(63);
+        bits.clear_range(63, 64);
         assert!(!bits.any(63, 64));
         bits.set(63);
         assert!(bits.get(63));

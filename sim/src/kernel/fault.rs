@@ -19,7 +19,7 @@ const MISSES_COUNTED: u64 = 1000;
 pub struct Waiting {
     pub(super) page: u64,
     pub(super) access: Access,
-    entry: Entry,
+    pub(super) entry: Entry,
     /// How often it has run.
     attempt: u32,
     /// An attempt reported VM_FAULT_MAJOR.
@@ -100,7 +100,7 @@ impl Kernel {
         match self.options.file_kind {
             FileKind::Disk => self.in_page_cache(fault, &vma),
             FileKind::Tmpfs => self.in_tmpfs(fault, &vma),
-            FileKind::Dax(extents) => self.in_dax(page, fault.access, &vma, extents),
+            FileKind::Dax(extents) => self.in_dax(fault, &vma, extents),
             FileKind::Anonymous => self.in_anonymous(page, fault.access),
         }
     }

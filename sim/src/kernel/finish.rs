@@ -3,7 +3,9 @@
 use super::cache::{Flag, Folio};
 use super::fault::Attempt;
 use super::mapping::{TABLE_PAGES, Vma};
-use super::{Access, DaxExtents, FileKind, Kernel, Profile, Protection, Sharing, Userfault};
+use super::{
+    Access, DaxExtents, Entry, FileKind, Kernel, Profile, Protection, Sharing, Userfault, Waiting,
+};
 
 impl Kernel {
     /// Maps `page`, which is cached and arrived, and with it what section 2.4 allows.
@@ -95,14 +97,9 @@ impl Kernel {
 
     /// A DAX file: no cache, no read-ahead, no fault-around (KERNEL.md 4). 2 MiB at once where
     /// device, file and memory are aligned alike, else one page, after starting again under
-    /// mmap_lock.
-    pub(super) fn in_dax(
-        &mut self,
-        page: u64,
-        access: Access,
-        vma: &Vma,
-        extents: DaxExtents,
-    ) -> Attempt {
+    /// mmap_lock where the fault did not begin so.
+    pub(super) fn in_dax(&mut self, fault: &Waiting, vma: &Vma, extents: DaxExtents) -> Attempt {
+        let Waiting { page, access, entry, .. } = *fault;
         let is_copied = self.is_copied_by(access);
         let is_store = access == Access::Store;
         self.work.extents += 1;
@@ -114,7 +111,7 @@ impl Kernel {
             self.mapping.map_huge(start, is_store, &mut self.work);
             return Attempt::Mapped;
         }
-        self.work.attempts += 1;
+        self.work.attempts += u64::from(entry == Entry::User);
         if is_copied {
             self.copy(page);
         } else {

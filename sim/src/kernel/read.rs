@@ -14,6 +14,7 @@ const BATCH: usize = 31;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reading {
     file: FileId,
+    start: u64,
     at: u64,
     /// As it was asked for, even if that is beyond the end of the file.
     end: u64,
@@ -51,7 +52,7 @@ impl Kernel {
     /// Begins a read(2) of `bytes`; [`Kernel::read_on`] carries it out.
     #[must_use]
     pub fn read(&self, file: FileId, bytes: Range<u64>) -> Reading {
-        Reading { file, at: bytes.start, end: bytes.end }
+        Reading { file, start: bytes.start, at: bytes.start, end: bytes.end }
     }
 
     /// Goes on with a read(2): until some folios are copied, or it has to wait, or it is done. After
@@ -65,6 +66,9 @@ impl Kernel {
         let file = reading.file;
         let end = reading.end.min(self.pages() * PAGE);
         if reading.at >= end {
+            if reading.at > reading.start {
+                self.ra_mut(file).prev_pos = reading.at as i64;
+            }
             return ReadEnd::Done;
         }
         let first = reading.at / PAGE;
@@ -85,7 +89,6 @@ impl Kernel {
         self.work.folios += batch.count as u64;
         let copied = end.min(copied_to * PAGE) - reading.at;
         reading.at += copied;
-        self.ra_mut(file).prev_pos = reading.at as i64;
         ReadEnd::Copied(copied)
     }
 

@@ -145,6 +145,9 @@ mod tests {
         assert_eq!((clock.now(), clock.spent().total()), (Nanos(16), Nanos(16)));
         assert_eq!(clock.spent().of(Kind::IoStall), Nanos(4));
         let named: Vec<_> = clock.spent().parts().filter(|(_, ns)| ns.0 > 0).collect();
-        assert_eq!(named, [("think_ns", Nanos(5)), ("copy_ns", Nanos(7)), ("io_stall_ns", Nanos(4))]);
+        assert_eq!(
+            named,
+            [("think_ns", Nanos(5)), ("copy_ns", Nanos(7)), ("io_stall_ns", Nanos(4))]
+        );
     }
 }

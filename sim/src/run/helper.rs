@@ -7,8 +7,9 @@ use super::Pause;
 use super::breakdown::{Clock, Kind};
 use super::events::ThreadId;
 use super::follow::{Done, Work};
+use super::plans::Want;
 use super::price;
-use super::world::{Want, World};
+use super::world::World;
 use crate::kernel::{FileId, Populate, PopulateEnd, Populating};
 use crate::strategy::Sees;
 
@@ -111,7 +112,8 @@ impl Helper {
                 (PageRange::new(range.start, hole.start), PageRange::new(hole.end, range.end))
             }
         };
-        let (first, rest) = if first.is_empty() { (rest, PageRange::default()) } else { (first, rest) };
+        let (first, rest) =
+            if first.is_empty() { (rest, PageRange::default()) } else { (first, rest) };
         for part in [first, rest] {
             world.fetch(part, Want::Mapped);
         }
@@ -121,8 +123,7 @@ impl Helper {
         self.pay_call(world);
         let populating = world.kernel.populate(first, Populate::Read);
         let is_refused = range != planned;
-        self.doing =
-            Some(Mapping { planned, range, marker, begun, rest, populating, is_refused });
+        self.doing = Some(Mapping { planned, range, marker, begun, rest, populating, is_refused });
     }
 
     fn map_on(&mut self, mut mapping: Mapping, world: &mut World<'_>) -> Option<Pause> {

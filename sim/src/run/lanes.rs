@@ -42,7 +42,9 @@ impl Lanes {
 
     fn keep(&mut self, item: Item) -> Result<(), Error> {
         let Some(lane) = self.waiting.get_mut(item.thread() as usize) else {
-            return Err(Error::Setup { what: "an item of a reader that the workload does not have" });
+            return Err(Error::Setup {
+                what: "an item of a reader that the workload does not have",
+            });
         };
         if lane.len() == WAITING_MAX {
             return Err(Error::Setup { what: "a reader is a million items behind another" });

@@ -2,15 +2,14 @@
 
 use mmap_ahead::page::{PageCount, PageIndex, PageRange};
 
-/// A plan brought it.
-const FETCHED: u8 = 1;
-/// A reader was there.
-const TOUCHED: u8 = 2;
-
-/// A byte for each page of the file.
+/// Two bits for each page of the file: small enough to stay in a processor's cache.
 #[derive(Clone, Debug)]
 pub(crate) struct Ledger {
-    pages: Vec<u8>,
+    count: PageCount,
+    /// Pages that plans brought.
+    brought: Pages,
+    /// Pages where readers were.
+    touched: Pages,
     /// The page after the furthest touch.
     passed: PageIndex,
     /// Pages beyond `passed` that plans brought.
@@ -22,7 +21,9 @@ pub(crate) struct Ledger {
 impl Ledger {
     pub(crate) fn new(count: PageCount) -> Ledger {
         Ledger {
-            pages: vec![0; usize::try_from(count.0).expect("a file's pages fit into memory")],
+            count,
+            brought: Pages::none_of(count),
+            touched: Pages::none_of(count),
             passed: PageIndex(0),
             ahead: PageCount(0),
             fetched: PageCount(0),
@@ -32,35 +33,34 @@ impl Ledger {
 
     /// Every page.
     pub(crate) fn all(&self) -> PageRange {
-        PageRange::at(PageIndex(0), PageCount(self.pages.len() as u64))
+        PageRange::at(PageIndex(0), self.count)
     }
 
     /// A reader was at `page`.
     #[inline]
     pub(crate) fn touch(&mut self, page: PageIndex) {
-        let flags = &mut self.pages[page.0 as usize];
-        self.used.0 += u64::from(*flags == FETCHED);
-        *flags |= TOUCHED;
+        if self.touched.add(page) {
+            self.used.0 += u64::from(self.brought.has(page));
+        }
         if page >= self.passed {
             self.pass(page);
         }
     }
 
     fn pass(&mut self, page: PageIndex) {
-        let next = PageIndex(page.0 + 1);
-        let left = &self.pages[self.passed.0 as usize..next.0 as usize];
-        self.ahead.0 -= left.iter().filter(|flags| **flags & FETCHED != 0).count() as u64;
-        self.passed = next;
+        let left = (self.passed.0..=page.0).filter(|page| self.brought.has(PageIndex(*page)));
+        self.ahead.0 -= left.count() as u64;
+        self.passed = PageIndex(page.0 + 1);
     }
 
     /// Whether a plan brought `page`, or is about to.
     pub(crate) fn is_fetched(&self, page: PageIndex) -> bool {
-        self.pages[page.0 as usize] & FETCHED != 0
+        self.brought.has(page)
     }
 
     /// Whether a reader was at `page`.
     pub(crate) fn is_touched(&self, page: PageIndex) -> bool {
-        self.pages[page.0 as usize] & TOUCHED != 0
+        self.touched.has(page)
     }
 
     /// The page after the furthest touch.
@@ -84,7 +84,7 @@ impl Ledger {
         let mut left = room.0;
         for at in range.start.0.max(self.passed.0)..range.end.0 {
             let page = PageIndex(at);
-            if self.pages[at as usize] == 0 && is_missing(page) {
+            if self.is_new(page) && is_missing(page) {
                 if left == 0 {
                     return PageRange::new(range.start, page);
                 }
@@ -98,12 +98,16 @@ impl Ledger {
     pub(crate) fn fetch(&mut self, range: PageRange, is_missing: impl Fn(PageIndex) -> bool) {
         for at in range.start.0..range.end.0 {
             let page = PageIndex(at);
-            if self.pages[at as usize] == 0 && is_missing(page) {
-                self.pages[at as usize] = FETCHED;
+            if self.is_new(page) && is_missing(page) {
+                self.brought.add(page);
                 self.fetched.0 += 1;
                 self.ahead.0 += u64::from(page >= self.passed);
             }
         }
+    }
+
+    fn is_new(&self, page: PageIndex) -> bool {
+        !self.brought.has(page) && !self.touched.has(page)
     }
 
     /// Pages that plans brought, and how many of them were touched later.
@@ -113,7 +117,32 @@ impl Ledger {
 
     /// How many different pages were touched.
     pub(crate) fn touched(&self) -> PageCount {
-        PageCount(self.pages.iter().filter(|flags| **flags & TOUCHED != 0).count() as u64)
+        PageCount(self.touched.0.iter().map(|word| u64::from(word.count_ones())).sum())
+    }
+}
+
+/// A set of pages: a bit for each.
+#[derive(Clone, Debug)]
+struct Pages(Vec<u64>);
+
+impl Pages {
+    fn none_of(count: PageCount) -> Pages {
+        let words = usize::try_from(count.0.div_ceil(64)).expect("a file's pages fit into memory");
+        Pages(vec![0; words])
+    }
+
+    #[inline]
+    fn has(&self, page: PageIndex) -> bool {
+        self.0[(page.0 / 64) as usize] >> (page.0 % 64) & 1 == 1
+    }
+
+    /// Whether it was not in it before.
+    #[inline]
+    fn add(&mut self, page: PageIndex) -> bool {
+        let (word, bit) = (&mut self.0[(page.0 / 64) as usize], 1 << (page.0 % 64));
+        let is_new = *word & bit == 0;
+        *word |= bit;
+        is_new
     }
 }
 

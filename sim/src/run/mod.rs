@@ -9,6 +9,7 @@ mod lanes;
 mod ledger;
 mod lock;
 mod opening;
+mod plans;
 mod price;
 mod reader;
 mod report;

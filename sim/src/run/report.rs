@@ -128,7 +128,7 @@ impl Report {
 }
 
 fn counted(world: &World<'_>, readers: &[Reader], helpers: &[Helper], total: Nanos) -> Counts {
-    let (ios, io_bytes) = world.device.traffic();
+    let (ios, io_bytes) = world.traffic();
     let (fetched, used) = world.ledger.fetched_and_used();
     let ends = readers.iter().map(|reader| reader.clock.now());
     let cpu = |helper: &Helper| {
@@ -136,9 +136,10 @@ fn counted(world: &World<'_>, readers: &[Reader], helpers: &[Helper], total: Nan
         let waited = [Kind::IoStall, Kind::LockWait, Kind::CoreWait].map(|kind| spent.of(kind).0);
         spent.total().0 - waited.iter().sum::<u64>()
     };
-    let (clipped, false_markers) = world.follow.as_ref().map_or((0, 0), |follow| {
-        (follow.clipped.0, follow.observer.false_markers())
-    });
+    let (clipped, false_markers) = world
+        .follow
+        .as_ref()
+        .map_or((0, 0), |follow| (follow.clipped.0, follow.observer.false_markers()));
     Counts {
         ios,
         io_bytes,
@@ -147,7 +148,8 @@ fn counted(world: &World<'_>, readers: &[Reader], helpers: &[Helper], total: Nan
         clipped_pages: clipped,
         touched_pages: world.ledger.touched().0,
         false_markers,
-        helper_cpu_ns: helpers.iter().map(cpu).sum::<u64>() + world.counts.looks * world.costs.look.0,
+        helper_cpu_ns: helpers.iter().map(cpu).sum::<u64>()
+            + world.counts.looks * world.costs.look.0,
         reader_ns: total.0,
         virtual_ns: ends.max().unwrap_or_default().0,
         ..world.counts

@@ -1,17 +1,17 @@
 //! What all threads share: the kernel, the device, the cores, the lock, and what is to happen.
 
 use mmap_ahead::page::{Nanos, PageCount, PageIndex, PageRange, PageSize};
-use mmap_ahead::policy::{Event as Told, Source, Window};
+use mmap_ahead::policy::{Event as Told, Source};
 
+use super::Watch;
 use super::breakdown::{Clock, Kind};
 use super::cores::Cores;
 use super::events::{Event, Events, ThreadId};
-use super::follow::{Done, Follow, Work};
+use super::follow::{Done, Follow};
 use super::ledger::Ledger;
 use super::lock::{Lock, Taken};
 use super::report::Counts;
 use super::setup::{CacheState, Setup};
-use super::{Step, Watch};
 use crate::costs::Costs;
 use crate::device::Device;
 use crate::kernel::{DaxExtents, Entry, FileKind, Io, Kernel, KernelOptions, ORDER_MAX};
@@ -54,7 +54,7 @@ pub(crate) struct World<'a> {
     waiting: Vec<(PageIndex, ThreadId)>,
     /// A planned read whose end is looked out for, to learn how long the device takes.
     arriving: Option<(PageRange, Nanos)>,
-    watch: &'a mut Watch<'a>,
+    pub(super) watch: &'a mut Watch<'a>,
 }
 
 impl<'a> World<'a> {
@@ -65,7 +65,8 @@ impl<'a> World<'a> {
         watch: &'a mut Watch<'a>,
     ) -> World<'a> {
         let around = strategy.fault_around.unwrap_or(setup.kernel.fault_around);
-        let setup = &Setup { kernel: KernelOptions { fault_around: around, ..setup.kernel }, ..*setup };
+        let setup =
+            &Setup { kernel: KernelOptions { fault_around: around, ..setup.kernel }, ..*setup };
         let geometry = setup.geometry(workload.file());
         let mut kernel = setup.kernel;
         kernel.file_pages = geometry.pages;
@@ -129,6 +130,12 @@ impl<'a> World<'a> {
         let device = self.device.model();
         let len = PageSize::FOUR_KIB.len_of(PageCount(self.foreseen));
         Nanos(device.latency_ns.0.saturating_add(device.transfer(len).0))
+    }
+
+    /// Requests and bytes of the device; the oracle asks for each page once.
+    pub(crate) fn traffic(&self) -> (u64, u64) {
+        let (ios, bytes) = self.device.traffic();
+        (ios + self.foreseen, bytes + self.foreseen * PageSize::FOUR_KIB.bytes())
     }
 
     /// The file is open: readers that waited for that begin.
@@ -238,88 +245,12 @@ impl<'a> World<'a> {
         self.wake_helper(at);
     }
 
-    /// Adds to what the helpers have to do.
-    pub(crate) fn plan(&mut self, work: Work, at: Nanos) {
-        let Some(follow) = &mut self.follow else { return };
-        follow.work.push_back(work);
-        self.wake_helper(Nanos(at.0 + self.costs.wake_up.0));
-    }
-
-    /// A helper begins to map `window`: the block that it has to leave out.
-    pub(crate) fn cover(&mut self, window: &Window) -> Option<PageRange> {
-        let follow = self.follow.as_mut()?;
-        if follow.sees == Sees::Markers {
-            follow.observer.cover(window.range);
-        }
-        follow.observer.marker_of(window)
-    }
-
-    /// A helper has mapped `range`, and left out `marker`.
-    pub(crate) fn mapped(&mut self, range: PageRange, marker: Option<PageRange>) {
-        if let Some(at) = self.mapping.iter().position(|mapping| *mapping == range) {
-            self.mapping.swap_remove(at);
-        }
-        let Some(follow) = &mut self.follow else { return };
-        if let Some(marker) = marker.filter(|_| follow.sees == Sees::Markers) {
-            let mut pages = marker.start.0..marker.end.0;
-            let is_present = pages.any(|page| self.kernel.is_mapped(PageIndex(page)));
-            follow.observer.arm(marker, is_present);
-        }
-    }
-
-    fn wake_helper(&mut self, at: Nanos) {
+    pub(super) fn wake_helper(&mut self, at: Nanos) {
         let Some(follow) = &self.follow else { return };
         if follow.carrier == Carrier::Helper && !follow.work.is_empty() {
             if let Some(helper) = self.idle.pop() {
                 self.events.push(at, Event::Ready(helper));
             }
-        }
-    }
-
-    /// The part of a planned range that is in the file and within the budget; the rest is counted.
-    pub(crate) fn clip(&mut self, planned: PageRange, want: Want) -> PageRange {
-        let Some(follow) = &mut self.follow else { return PageRange::default() };
-        let in_file = planned.intersect(self.ledger.all());
-        let range = if in_file.is_empty() {
-            PageRange::default()
-        } else {
-            let room = PageCount(follow.budget.0.saturating_sub(self.ledger.ahead().0));
-            let kernel = &self.kernel;
-            self.ledger.clip(in_file, room, |page| is_missing(kernel, page, want))
-        };
-        let clipped = &mut follow.clipped.0;
-        *clipped = clipped.saturating_add(planned.count().0 - range.count().0);
-        range
-    }
-
-    /// Notes that a plan brings `range`.
-    pub(crate) fn fetch(&mut self, range: PageRange, want: Want) {
-        let kernel = &self.kernel;
-        self.ledger.fetch(range, |page| is_missing(kernel, page, want));
-    }
-
-    /// Shows a call to whoever watches.
-    pub(crate) fn show(&mut self, at: Nanos, fetched: Vec<PageRange>, window: Option<PageRange>) {
-        let (ahead, passed) = (self.ledger.ahead(), self.ledger.passed());
-        (self.watch)(&Step { at, fetched, window, ahead, passed });
-    }
-}
-
-/// How far a fetch brings a page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Want {
-    /// Into the page cache.
-    Cached,
-    /// Into the page table.
-    Mapped,
-}
-
-fn is_missing(kernel: &Kernel, page: PageIndex, want: Want) -> bool {
-    match want {
-        Want::Mapped => !kernel.is_mapped(page),
-        Want::Cached => {
-            let has_cache = matches!(kernel.options().file_kind, FileKind::Disk | FileKind::Tmpfs);
-            has_cache && kernel.folio_order(page).is_none()
         }
     }
 }

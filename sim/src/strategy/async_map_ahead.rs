@@ -7,8 +7,8 @@
 
 use std::sync::Arc;
 
-use super::{Ahead, Bound, Carrier, Entry, KernelWindow, Sees, Strategy, Takes, WINDOW_MAX};
 use super::no_argument;
+use super::{Ahead, Bound, Carrier, Entry, KernelWindow, Sees, Strategy, Takes, WINDOW_MAX};
 
 pub(super) const ENTRY: Entry = Entry {
     name: "async-map-ahead",

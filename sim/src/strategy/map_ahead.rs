@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use super::{Ahead, Bound, Carrier, Entry, KernelWindow, Sees, Strategy, Takes, WINDOW_MAX};
 use super::no_argument;
+use super::{Ahead, Bound, Carrier, Entry, KernelWindow, Sees, Strategy, Takes, WINDOW_MAX};
 
 pub(super) const ENTRY: Entry = Entry {
     name: "map-ahead",
@@ -15,7 +15,8 @@ pub(super) const ENTRY: Entry = Entry {
         no_argument(argument)?;
         let window = knobs.window.unwrap_or(WINDOW_MAX);
         let policy = Arc::new(move |geometry| KernelWindow::in_fault(geometry, window).boxed());
-        let ahead = Ahead { sees: Sees::Faults, carrier: Carrier::Fault, bound: Bound::None, policy };
+        let ahead =
+            Ahead { sees: Sees::Faults, carrier: Carrier::Fault, bound: Bound::None, policy };
         Ok(Strategy { ahead: Some(ahead), ..Strategy::default() })
     },
 };

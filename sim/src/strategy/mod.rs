@@ -134,7 +134,7 @@ struct Entry {
 
 const NO_KNOBS: Takes = Takes { window: false, distance: false };
 
-const ENTRIES: [Entry; 10] = [
+static ENTRIES: [Entry; 10] = [
     default_mmap::ENTRY,
     populate_mmap::ENTRY,
     read::ENTRY,
@@ -180,15 +180,14 @@ impl Strategy {
 }
 
 fn find(name: &str) -> Result<(&'static Entry, Option<&str>), Error> {
-    static TABLE: [Entry; 10] = ENTRIES;
     let (head, argument) = match name.split_once(':') {
         Some((head, argument)) => (head, Some(argument)),
         None => (name, None),
     };
-    if let Some(entry) = TABLE.iter().find(|entry| entry.name == head) {
+    if let Some(entry) = ENTRIES.iter().find(|entry| entry.name == head) {
         return Ok((entry, argument));
     }
-    let engine = TABLE.iter().find(|entry| entry.name == engine::ENTRY.name);
+    let engine = ENTRIES.iter().find(|entry| entry.name == engine::ENTRY.name);
     match engine.filter(|_| engine::names().any(|known| known == name)) {
         Some(entry) => Ok((entry, Some(name))),
         None => {

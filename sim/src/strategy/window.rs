@@ -31,7 +31,14 @@ impl KernelWindow {
     #[must_use]
     pub fn in_fault(geometry: Geometry, window_max: PageCount) -> KernelWindow {
         let (start, window) = (PageIndex(u64::MAX), PageCount(0));
-        KernelWindow { pages: geometry.pages, window, window_max, distance: None, start, end: start }
+        KernelWindow {
+            pages: geometry.pages,
+            window,
+            window_max,
+            distance: None,
+            start,
+            end: start,
+        }
     }
 
     /// Windows that somebody else maps, two of them ahead, but no further than `distance`; the

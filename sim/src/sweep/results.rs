@@ -59,7 +59,8 @@ impl Results {
     /// # Errors
     /// [`Error::Results`] when it is none.
     pub fn push(&mut self, line: String) -> Result<(), Error> {
-        let read = serde_json::from_str(&line).map_err(|error| Error::Results(error.to_string()))?;
+        let read =
+            serde_json::from_str(&line).map_err(|error| Error::Results(error.to_string()))?;
         self.cells.push((read, line));
         Ok(())
     }

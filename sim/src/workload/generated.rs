@@ -26,7 +26,8 @@ pub(super) fn items(pattern: &Pattern, shape: &Shape, seed: u64) -> Result<Items
 fn zipf(file: u64, touch: u64, theta: f64, seed: u64) -> impl Iterator<Item = Step> + Send {
     let pages = file.div_ceil(STEP_LEN);
     let count = file.div_ceil(touch.max(STEP_LEN));
-    let (law, scatter, mut rng) = (Zipf::new(pages, theta), Scatter::new(pages, seed), Rng::new(seed));
+    let (law, scatter, mut rng) =
+        (Zipf::new(pages, theta), Scatter::new(pages, seed), Rng::new(seed));
     (0..count).map(move |_| {
         let offset = scatter.at(law.sample(&mut rng)) * STEP_LEN;
         Step { offset, len: touch.min(file - offset) }
