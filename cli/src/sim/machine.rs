@@ -103,7 +103,7 @@ impl Arguments {
     }
 }
 
-fn of_file(path: &Path) -> Result<Setup, Error> {
+pub(super) fn of_file(path: &Path) -> Result<Setup, Error> {
     if !path.exists() {
         let names: Vec<_> = Preset::ALL.iter().map(|preset| preset.name()).collect();
         let (path, known) = (path.display(), names.join(", "));

@@ -12,7 +12,7 @@ use rustix::process::getppid;
 use signal_hook::consts::SIGUSR1;
 
 use super::Round;
-use super::fixture::{Fixture, PAGE, map, time, time_each};
+use super::fixture::{Fixture, PAGE, map, time, time_each, wall};
 
 /// How often what takes under a microsecond is repeated, and what takes more.
 const MANY: u32 = 20_000;
@@ -69,16 +69,18 @@ fn wake_up() -> io::Result<f64> {
                 main.unpark();
             }
         });
-        let round_trip = time_each(SOME, || {
-            turn.store(true, Ordering::Release);
-            other.thread().unpark();
-            wait(false);
+        let round_trips = wall(|| {
+            for _ in 0..SOME {
+                turn.store(true, Ordering::Release);
+                other.thread().unpark();
+                wait(false);
+            }
             Ok(())
         });
         over.store(true, Ordering::Release);
         turn.store(true, Ordering::Release);
         other.thread().unpark();
-        Ok(round_trip? / 2.0)
+        Ok(round_trips? / f64::from(SOME) / 2.0)
     })
 }
 

@@ -7,7 +7,7 @@ use mmap_ahead::lab::{Depth, DirectFile};
 use mmap_ahead_bench::random::Rng;
 
 use super::Round;
-use super::fixture::{Fixture, LEN, time};
+use super::fixture::{Fixture, LEN, wall};
 use super::line::theil_sen;
 
 /// Lengths of reads that come one at a time, and how many of each.
@@ -52,6 +52,6 @@ fn anywhere(rng: &mut Rng, len: u64) -> Range<u64> {
 /// Nanoseconds for all of `ranges`, each at most `len` bytes, so many at once, without setting up.
 fn read(file: &DirectFile, ranges: Vec<Range<u64>>, len: u64, reads: usize) -> io::Result<f64> {
     let depth = Depth { reads, buffers: reads + 1, buffer_len: len as usize };
-    let set_up = time(|| file.read([], depth, |_, _| {}))?;
-    Ok((time(|| file.read(ranges, depth, |_, _| {}))? - set_up).max(1.0))
+    let set_up = wall(|| file.read([], depth, |_, _| {}))?;
+    Ok((wall(|| file.read(ranges, depth, |_, _| {}))? - set_up).max(1.0))
 }

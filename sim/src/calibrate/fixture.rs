@@ -10,6 +10,7 @@ use mmap_ahead::lab::{Peer, UsageOf, map_peer, usage};
 use mmap_ahead_bench::datafile::{Afterwards, DataFile};
 use mmap_ahead_bench::device;
 use mmap_ahead_bench::environment::Environment;
+use rustix::time::{ClockId, clock_gettime};
 
 use super::Plan;
 use crate::Error;
@@ -107,11 +108,24 @@ pub(super) fn map(file: &File) -> io::Result<memmap2::Mmap> {
     map_peer(file, Peer::Plain)
 }
 
-/// Nanoseconds that `work` takes.
+/// Nanoseconds of this thread's CPU time that `work` takes: whoever else runs meanwhile does not
+/// count.
 pub(super) fn time(work: impl FnOnce() -> io::Result<()>) -> io::Result<f64> {
+    let start = cpu_ns();
+    work()?;
+    Ok(cpu_ns() - start)
+}
+
+/// Nanoseconds that pass until `work` is done.
+pub(super) fn wall(work: impl FnOnce() -> io::Result<()>) -> io::Result<f64> {
     let start = Instant::now();
     work()?;
     Ok(start.elapsed().as_nanos() as f64)
+}
+
+fn cpu_ns() -> f64 {
+    let now = clock_gettime(ClockId::ThreadCPUTime);
+    now.tv_sec as f64 * 1e9 + now.tv_nsec as f64
 }
 
 /// The same for each of `count` times.
