@@ -57,7 +57,7 @@ fn touch(kernel: &mut Kernel, page: usize) -> bool {
 
 fn compare(bed: &Bed, seed: u64) -> Result<(), Difference> {
     let mut rng = Rng(seed);
-    let (file, options) = bed.open();
+    let (file, options) = bed.open(PAGES);
     let entry = rng.pick(&[0, 0, 1, 5, 37]);
     let live = LiveMap::new(&file, PAGES, entry).unwrap();
     let mut kernel = Kernel::new(KernelOptions { address_page: entry as u64, ..options });

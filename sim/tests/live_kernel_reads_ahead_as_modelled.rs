@@ -47,7 +47,7 @@ impl Readers {
 }
 
 fn compare(bed: &Bed, seed: u64) -> Result<(), Difference> {
-    let (file, options) = bed.open();
+    let (file, options) = bed.open(PAGES);
     let live = LiveMap::new(&file, PAGES, 0).unwrap();
     let mut kernel = Kernel::new(options);
     let mut readers = Readers::new(seed);

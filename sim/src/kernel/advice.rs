@@ -1,32 +1,54 @@
 //! Advice, and taking pages away (KERNEL.md 7).
 
-use mmap_ahead::page::{PageCount, PageRange};
+use mmap_ahead::page::{PageCount, PageIndex, PageRange};
 
 use super::cache::{Flag, Folio};
 use super::io::Cause;
-use super::mapping::Mapping;
-use super::{Advice, FileAdvice, FileId, FileKind, Kernel, Userfault, Work};
+use super::mapping::{Mapping, TABLE_PAGES};
+use super::readahead::ReadAhead;
+use super::window::fitting;
+use super::{Advice, FileAdvice, FileId, FileKind, Kernel, Profile, Userfault, Work};
 
 impl Kernel {
-    /// MADV_WILLNEED, readahead(2), POSIX_FADV_WILLNEED: reads what is not cached of the start of
-    /// `range`, as far as the kernel's limit for one call reaches: max(`io_pages`, the file's
-    /// read-ahead). Returns what was covered; the rest needs more calls (KERNEL.md 7.1).
+    /// readahead(2), POSIX_FADV_WILLNEED: reads what is not cached of the start of `range`, as far as
+    /// the kernel's limit for one call reaches: max(`io_pages`, the file's read-ahead). Returns what
+    /// was covered; the rest needs more calls (KERNEL.md 7.1).
     ///
     /// No effect on DAX files, tmpfs and anonymous memory.
     pub fn will_need(&mut self, file: FileId, range: PageRange) -> (PageRange, Work) {
-        let start = range.start;
-        if self.options.file_kind != FileKind::Disk {
-            return (PageRange::new(start, start), Work::default());
-        }
-        let count = range.count().0.min(self.pages().saturating_sub(start.0));
-        let covered = count.min(self.forced_max(file));
-        self.forced(file, start.0, covered, Cause::Asked);
-        (PageRange::at(start, PageCount(covered)), self.take_work())
+        let covered = self.force(file, range);
+        (PageRange::at(range.start, covered), self.take_work())
     }
 
-    /// madvise(2) of a part of the mapping.
-    pub fn advise(&mut self, range: PageRange, advice: Advice) {
-        self.mapping.advise(range, advice);
+    /// MADV_WILLNEED: the same, but the limit holds for each part of `range` that has advice of its
+    /// own. Returns how many pages were covered.
+    pub fn will_need_mapped(&mut self, range: PageRange) -> (PageCount, Work) {
+        let mut covered = PageCount(0);
+        let mut at = range.start;
+        while at < range.end
+            && let Some(vma) = self.mapping.vma(at.0)
+        {
+            let end = range.end.min(PageIndex(vma.end));
+            covered.0 += self.force(FileId::MAPPED, PageRange::new(at, end)).0;
+            at = end;
+        }
+        (covered, self.take_work())
+    }
+
+    fn force(&mut self, file: FileId, range: PageRange) -> PageCount {
+        if self.options.file_kind != FileKind::Disk {
+            return PageCount(0);
+        }
+        let count = range.count().0.min(self.pages().saturating_sub(range.start.0));
+        let covered = count.min(self.forced_max(file));
+        self.forced(file, range.start.0, covered, Cause::Asked);
+        PageCount(covered)
+    }
+
+    /// madvise(2) of a part of the mapping. An edge of `range` inside a 2 MiB entry takes it out.
+    pub fn advise(&mut self, range: PageRange, advice: Advice) -> Work {
+        self.mapping.advise(range, advice, &mut self.work);
+        self.take_work()
     }
 
     /// posix_fadvise(2) of an open file (KERNEL.md 7.3).
@@ -52,7 +74,7 @@ impl Kernel {
     pub fn map_again(&mut self, address_page: u64) -> Work {
         self.mapping.zap(0, self.pages(), &mut self.work);
         self.mapping = Mapping::new(self.pages(), address_page);
-        *self.ra_mut(FileId::MAPPED) = super::readahead::ReadAhead::new(self.options.ra_pages.0);
+        *self.ra_mut(FileId::MAPPED) = ReadAhead::new(self.options.ra_pages.0);
         self.take_work()
     }
 
@@ -81,7 +103,7 @@ impl Kernel {
         let order = order.min(self.options.folio_order_max);
         let mut at = range.start.0;
         while at < to {
-            let mut folio = super::window::fitting(at, order, to);
+            let mut folio = fitting(at, order, to);
             if self.cache.any(folio.start, folio.end()) {
                 folio = Folio { start: at, order: 0 };
             }
@@ -119,13 +141,11 @@ impl Kernel {
     /// [`Kernel::unguard`]. The page cache stays as it is (KERNEL.md 9). No effect in 6.12.
     pub fn guard(&mut self, range: PageRange) -> Work {
         let (from, to) = (range.start.0, range.end.0.min(self.pages()));
-        if self.options.profile == super::Profile::V6_12 {
+        if self.options.profile == Profile::V6_12 {
             return Work::default();
         }
         self.mapping.zap(from, to, &mut self.work);
-        for piece in PageRange::new(range.start, mmap_ahead::page::PageIndex(to))
-            .pieces(PageCount(super::mapping::TABLE_PAGES))
-        {
+        for piece in PageRange::new(range.start, PageIndex(to)).pieces(PageCount(TABLE_PAGES)) {
             self.mapping.need_table(piece.start.0, &mut self.work);
             self.mapping.need_table(piece.end.0 - 1, &mut self.work);
         }

@@ -184,24 +184,37 @@ impl Mapping {
         next
     }
 
-    /// Splits and merges VMAs so that `advice` holds for `range` (KERNEL.md 7.2).
-    pub(super) fn advise(&mut self, range: PageRange, advice: Advice) {
-        let (from, to) = (range.start.0, range.end.0.min(self.pages));
-        let mut parts: Vec<Vma> = Vec::with_capacity(self.vmas.len() + 2);
-        for vma in &self.vmas {
-            let before = Vma { end: vma.end.min(from), ..*vma };
-            let inside = Vma { start: vma.start.max(from), end: vma.end.min(to), ..*vma };
-            let after = Vma { start: vma.start.max(to), ..*vma };
-            for part in [before, inside.advised(advice), after] {
-                match parts.last_mut() {
-                    _ if part.start >= part.end => {}
-                    Some(last) if last.advice() == part.advice() => last.end = part.end,
-                    _ => parts.push(part),
-                }
+    /// Splits and merges VMAs so that `advice` holds for `range` (KERNEL.md 7.2). A new edge inside a
+    /// 2 MiB entry takes that entry out (vma_adjust_trans_huge; not in KERNEL.md, seen on 6.18).
+    pub(super) fn advise(&mut self, range: PageRange, advice: Advice, work: &mut Work) {
+        let before = std::mem::take(&mut self.vmas);
+        self.vmas = advised(&before, range, advice);
+        for at in 0..self.vmas.len() {
+            let edge = self.vmas[at].start;
+            let is_new = before.binary_search_by_key(&edge, |vma| vma.start).is_err();
+            if is_new && edge % TABLE_PAGES != 0 && self.is_huge(edge) {
+                self.zap(edge, edge + 1, work);
             }
         }
-        self.vmas = parts;
     }
+}
+
+fn advised(vmas: &[Vma], range: PageRange, advice: Advice) -> Vec<Vma> {
+    let (from, to) = (range.start.0, range.end.0);
+    let mut parts: Vec<Vma> = Vec::with_capacity(vmas.len() + 2);
+    for vma in vmas {
+        let before = Vma { end: vma.end.min(from), ..*vma };
+        let inside = Vma { start: vma.start.max(from), end: vma.end.min(to), ..*vma };
+        let after = Vma { start: vma.start.max(to), ..*vma };
+        for part in [before, inside.advised(advice), after] {
+            match parts.last_mut() {
+                _ if part.start >= part.end => {}
+                Some(last) if last.advice() == part.advice() => last.end = part.end,
+                _ => parts.push(part),
+            }
+        }
+    }
+    parts
 }
 
 #[cfg(test)]
@@ -213,11 +226,12 @@ mod tests {
     fn advice_splits_and_merges() {
         let mut mapping = Mapping::new(100, 0);
         let pages = |from, to| PageRange::new(PageIndex(from), PageIndex(to));
-        mapping.advise(pages(10, 20), Advice::Random);
+        let mut work = Work::default();
+        mapping.advise(pages(10, 20), Advice::Random, &mut work);
         let edges = |mapping: &Mapping| mapping.vmas.iter().map(|vma| vma.end).collect::<Vec<_>>();
         assert_eq!(edges(&mapping), [10, 20, 100]);
         assert!(mapping.vma(10).unwrap().is_random && !mapping.vma(20).unwrap().is_random);
-        mapping.advise(pages(0, 200), Advice::Normal);
+        mapping.advise(pages(0, 200), Advice::Normal, &mut work);
         assert_eq!(edges(&mapping), [100]);
     }
 
@@ -234,6 +248,19 @@ mod tests {
         mapping.zap(510, 514, &mut work);
         assert_eq!(work.zapped, 3, "two entries and the huge one");
         assert_eq!(mapping.mapped.runs(0, 2048).collect::<Vec<_>>(), [(500, 510)]);
+    }
+
+    #[test]
+    fn an_edge_inside_a_huge_entry_takes_it_out() {
+        let mut mapping = Mapping::new(2048, 0);
+        let mut work = Work::default();
+        mapping.map_huge(512, false, &mut work);
+        mapping.map_huge(1024, false, &mut work);
+        let pages = |from, to| PageRange::new(PageIndex(from), PageIndex(to));
+        mapping.advise(pages(1024, 1030), Advice::Normal, &mut work);
+        assert_eq!(work.zapped, 0, "nothing changes");
+        mapping.advise(pages(1024, 1030), Advice::Random, &mut work);
+        assert_eq!(mapping.mapped.runs(0, 2048).collect::<Vec<_>>(), [(512, 1024)]);
     }
 
     #[test]

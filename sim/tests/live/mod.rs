@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use mmap_ahead::lab::{self, LiveAdvice, LiveMap};
 use mmap_ahead::page::{PageCount, PageIndex, PageRange};
 use mmap_ahead_sim::kernel::{Backing, Kernel, KernelOptions, Profile};
-use rustix::fs::{Advice, fadvise, fstatfs};
+use rustix::fs::fstatfs;
 
 /// 256 MiB.
 pub(crate) const PAGES: usize = 65536;
@@ -44,7 +44,6 @@ impl Bed {
             return Err(format!("Linux {} is older than the rules", release.trim()));
         }
         let file = tempfile::tempfile_in("/var/tmp").map_err(text)?;
-        file.set_len(PAGES as u64 * PAGE).map_err(text)?;
         if fstatfs(&file).map_err(text)?.f_type as i64 != EXT4_MAGIC {
             return Err("/var/tmp is not on ext4".to_owned());
         }
@@ -55,7 +54,7 @@ impl Bed {
 
     /// With MADV_HUGEPAGE, one touch maps a folio of 2 MiB where the file system has them.
     fn has_large_folios(&self) -> Result<(), String> {
-        self.cold()?;
+        self.cold(PAGES)?;
         let map = LiveMap::new(&self.file, PAGES, 0).map_err(text)?;
         map.advise(0, PAGES, LiveAdvice::HugePage).map_err(text)?;
         map.load(0);
@@ -65,27 +64,27 @@ impl Bed {
         }
     }
 
-    /// Nothing of it is in the page cache.
-    pub(crate) fn cold(&self) -> Result<(), String> {
-        for _ in 0..20 {
-            fadvise(&self.file, 0, None, Advice::DontNeed).map_err(text)?;
-            if lab::cached(&self.file).map_err(text)?.cached_pages == 0 {
-                return Ok(());
-            }
-            std::thread::sleep(std::time::Duration::from_millis(20));
+    /// Nothing of it is in the page cache, and it has no blocks.
+    fn cold(&self, pages: usize) -> Result<(), String> {
+        self.file.set_len(0).map_err(text)?;
+        self.file.set_len(pages as u64 * PAGE).map_err(text)?;
+        let cached = lab::cached(&self.file).map_err(text)?.cached_pages;
+        if cached == 0 {
+            Ok(())
+        } else {
+            Err(format!("{cached} pages of an empty file are cached"))
         }
-        Err("the file stays in the page cache".to_owned())
     }
 
-    /// Cold, opened anew, with a model that has the settings its disk had then.
-    pub(crate) fn open(&self) -> (File, KernelOptions) {
-        self.cold().unwrap();
+    /// Cold, `pages` long and opened anew, with a model that has the settings its disk had then.
+    pub(crate) fn open(&self, pages: usize) -> (File, KernelOptions) {
+        self.cold(pages).unwrap();
         let path = format!("/proc/self/fd/{}", self.file.as_raw_fd());
         loop {
             let before = self.settings();
             let file = OpenOptions::new().read(true).write(true).open(&path).unwrap();
             if self.settings() == before {
-                let disk = KernelOptions::disk(Profile::V6_18, PageCount(PAGES as u64));
+                let disk = KernelOptions::disk(Profile::V6_18, PageCount(pages as u64));
                 let (ra_pages, io_pages) = before;
                 return (
                     file,
@@ -137,7 +136,7 @@ pub(crate) struct Difference {
 /// Compares the resident sets.
 pub(crate) fn same_residents(bed: &Bed, live: &LiveMap, kernel: &Kernel) -> Result<(), String> {
     let real = live.resident().unwrap();
-    let pages = real.len();
+    let pages = kernel.options().file_pages.0 as usize;
     let mut model = vec![0; pages];
     for run in kernel.resident_runs(PageRange::at(PageIndex(0), PageCount(pages as u64))) {
         model[run.start.0 as usize..run.end.0 as usize].fill(1);
@@ -158,7 +157,7 @@ pub(crate) fn same_residents(bed: &Bed, live: &LiveMap, kernel: &Kernel) -> Resu
 
 /// Compares the page tables.
 pub(crate) fn same_mapped(live: &LiveMap, kernel: &Kernel) -> Result<(), String> {
-    let whole = PageRange::at(PageIndex(0), PageCount(PAGES as u64));
+    let whole = PageRange::at(PageIndex(0), kernel.options().file_pages);
     let runs = kernel.mapped_runs(whole);
     let model: Vec<_> = runs.map(|run| (run.start.0 as usize, run.end.0 as usize)).collect();
     let real = live.mapped().unwrap();
