@@ -135,7 +135,6 @@ fn check(arguments: &Arguments) -> Result<(), Error> {
     if let Some((name, _)) = later.iter().find(|(_, given)| *given) {
         return Err(Error::NotBuilt(format!("compare {name}")));
     }
-    arguments.pattern.check_built()?;
     for (index, engine) in arguments.engines.iter().enumerate() {
         if arguments.engines[..index].contains(engine) {
             return Err(Error::Usage(format!("--engines names {engine} twice")));

@@ -15,6 +15,7 @@ mod read;
 mod record;
 mod sim;
 mod story;
+mod traced;
 
 use std::process::ExitCode;
 

@@ -89,14 +89,12 @@ fn what_is_not_built_yet_says_so_with_status_2() {
     let dir = scratch();
     let file = small_file(dir.path());
     let file = file.to_str().unwrap();
-    let cases: [&[&str]; 7] = [
-        &["sim", "validate"],
+    let cases: [&[&str]; 5] = [
         &["pm", file],
         &["plot", "results", "-o", "out"],
         &["compare", file, "--job", "sum"],
         &["compare", file, "--matrix"],
         &["compare", file, "--report", "dir"],
-        &["compare", file, "--pattern", "trace:file"],
     ];
     for case in cases {
         assert_one_line(&mmap_ahead(case), 2, &["not built yet"]);
