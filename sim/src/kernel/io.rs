@@ -43,6 +43,7 @@ impl Flights {
     /// A new read.
     pub(super) fn start(&mut self, io: Io) {
         let at = self.flying.partition_point(|other| other.range.start < io.range.start);
+        debug_assert!(self.flying.get(at).is_none_or(|next| io.range.end <= next.range.start));
         self.flying.insert(at, io);
         self.made.push(io);
     }

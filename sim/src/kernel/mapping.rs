@@ -51,7 +51,6 @@ pub(super) struct Mapping {
     vmas: Vec<Vma>,
     /// The virtual page of page 0 of the file.
     address: u64,
-    pages: u64,
     pub(super) mapped: Bits,
     pub(super) writable: Bits,
     /// Entries that hold a guard marker instead.
@@ -69,7 +68,6 @@ impl Mapping {
         Mapping {
             vmas: vec![Vma::whole(pages)],
             address: address % TABLE_PAGES,
-            pages,
             mapped: Bits::new(pages),
             writable: Bits::new(pages),
             guards: Bits::new(pages),

@@ -197,6 +197,8 @@ impl Kernel {
         self.cache.mark(folio, Flag::Locked);
         if bio.to != folio.start || bio.folios == FOLIOS_MAX {
             self.send(bio);
+        }
+        if bio.folios == 0 {
             bio.from = folio.start;
         }
         bio.to = folio.end();
