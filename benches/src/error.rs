@@ -7,9 +7,6 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A name that the design knows and no code stands behind yet.
-    #[error("{0}: not built yet")]
-    NotBuilt(String),
     /// An argument that cannot be meant.
     #[error("{0}")]
     Usage(String),
@@ -37,12 +34,11 @@ impl Error {
         Error::Failed(words.into())
     }
 
-    /// The exit status of a program that ends because of this: 2 for wrong usage and for what is
-    /// not built yet, else 1.
+    /// The exit status of a program that ends because of this: 2 for wrong usage, else 1.
     #[must_use]
     pub fn exit_status(&self) -> u8 {
         match self {
-            Error::NotBuilt(_) | Error::Usage(_) => 2,
+            Error::Usage(_) => 2,
             Error::File { .. } | Error::Failed(_) => 1,
         }
     }

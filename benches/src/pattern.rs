@@ -25,26 +25,13 @@ pub enum Pattern {
     Blocks(u64),
     /// A block of the first size every so many bytes, forward.
     BlocksEvery(u64, u64),
-    /// The faults of a recorded program.
+    /// The touches of a trace file; its reader is the command line's (`Steps::listed`).
     Trace(String),
 }
 
 /// The names, as an error prints them.
 const KNOWN: &str = "seq, reverse, stride:BYTES, streams:K, random, zipf:THETA, blocks:BYTES, \
                      blocks:BYTES/STRIDE, trace:FILE";
-
-impl Pattern {
-    /// Refuses what cannot be run yet.
-    ///
-    /// # Errors
-    /// [`Error::NotBuilt`] for traces.
-    pub fn check_built(&self) -> Result<(), Error> {
-        match self {
-            Pattern::Trace(_) => Err(Error::NotBuilt(format!("pattern {self}"))),
-            _ => Ok(()),
-        }
-    }
-}
 
 impl FromStr for Pattern {
     type Err = Error;
@@ -137,11 +124,5 @@ mod tests {
         for name in names {
             assert!(matches!(name.parse::<Pattern>(), Err(Error::Usage(_))), "{name} was taken");
         }
-    }
-
-    #[test]
-    fn traces_are_not_built_yet() {
-        let error = Pattern::Trace("x".into()).check_built().unwrap_err();
-        assert_eq!(error.exit_status(), 2);
     }
 }

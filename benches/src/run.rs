@@ -88,15 +88,25 @@ pub fn policy(name: &str) -> Result<PolicyKind, Error> {
 /// Makes the run in this process. To be called once in a process: peak memory is cumulative.
 ///
 /// # Errors
-/// Wrong names, what is not built, and whatever the engine says.
+/// Wrong names, and whatever the engine says.
 pub fn run(spec: &RunSpec) -> Result<RunResult, Error> {
+    let file_bytes = readable_len(&spec.path)?;
+    let steps = Steps::new(&spec.pattern.parse()?, file_bytes, spec.touch, spec.seed)?;
+    run_steps(spec, steps)
+}
+
+/// [`run`] with steps that the pattern of `spec` only names.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_steps(spec: &RunSpec, steps: Steps) -> Result<RunResult, Error> {
     let engine: Engine = spec.engine.parse()?;
     let policy = spec.policy.as_deref().map(policy).transpose()?.unwrap_or_default();
     let mut setup = Setup { policy, ..Setup::default() };
     setup.memory_limit = spec.memory_limit.unwrap_or(setup.memory_limit);
     setup.set.clone_from(&spec.set);
     let file_bytes = readable_len(&spec.path)?;
-    let steps = steps(spec)?;
+    let steps = steps.first(spec.steps.unwrap_or(u64::MAX));
     let touch = steps.touch();
     let threads = spec.threads.unwrap_or(1);
     let job = spec.job.as_deref().map(str::parse::<Job>).transpose()?;

@@ -61,19 +61,21 @@ impl Steps {
     /// while the steps are taken.
     ///
     /// # Errors
-    /// [`Error::NotBuilt`] for traces.
+    /// [`Error::Usage`] for traces: whoever can read them makes [`Steps::listed`] of them.
     pub fn new(
         pattern: &Pattern,
         file_len: u64,
         touch: Option<u64>,
         seed: u64,
     ) -> Result<Steps, Error> {
-        pattern.check_built()?;
         let touch = touch.unwrap_or_else(|| natural_touch(pattern));
         let distance = touch.max(STEP_LEN);
         let units = file_len.div_ceil(distance);
         let pages = file_len.div_ceil(STEP_LEN);
         let (order, count) = match *pattern {
+            Pattern::Trace(_) => {
+                return Err(Error::Usage(format!("pattern {pattern} is not read here")));
+            }
             Pattern::Seq => (Order::Forward { distance }, units),
             Pattern::Reverse => (Order::Backward { distance }, units),
             Pattern::Stride(every) | Pattern::BlocksEvery(_, every) => {
@@ -88,9 +90,23 @@ impl Steps {
                 let blocks = file_len.div_ceil(block);
                 (Order::Scattered { scatter: Scatter::new(blocks, seed), block }, blocks)
             }
-            Pattern::Trace(_) => unreachable!("check_built refuses traces"),
         };
         Ok(Steps { order, next: 0, count, touch, file_len })
+    }
+
+    /// Steps at these offsets of a file of `file_len` bytes, each reading `touch` bytes ([`STEP_LEN`]
+    /// when none), cut where the file ends.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] when an offset is not in the file.
+    pub fn listed(offsets: Vec<u64>, file_len: u64, touch: Option<u64>) -> Result<Steps, Error> {
+        if let Some(offset) = offsets.iter().find(|&&offset| offset >= file_len) {
+            let words = format!("byte {offset} is beyond the end of a file of {file_len} bytes");
+            return Err(Error::failed(words));
+        }
+        let count = offsets.len() as u64;
+        let touch = touch.unwrap_or(STEP_LEN).max(1);
+        Ok(Steps { order: Order::Listed(offsets), next: 0, count, touch, file_len })
     }
 
     /// The first `count` of them.
@@ -252,6 +268,13 @@ mod tests {
             assert_eq!(steps(name, None, 7), steps(name, None, 7), "{name}");
             assert_ne!(steps(name, None, 7), steps(name, None, 8), "{name}");
         }
+    }
+
+    #[test]
+    fn listed_steps_stay_in_the_file() {
+        let steps: Vec<_> = Steps::listed(vec![8192, 0], 9000, None).unwrap().collect();
+        assert_eq!(steps, [Step { offset: 8192, len: 808 }, Step { offset: 0, len: 4096 }]);
+        assert!(Steps::listed(vec![9000], 9000, None).is_err());
     }
 
     #[test]

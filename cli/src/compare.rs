@@ -174,7 +174,6 @@ fn run_all(
 
 /// Everything that can be refused before a file is made.
 fn check(arguments: &Arguments) -> Result<(), Error> {
-    arguments.pattern.check_built()?;
     for (index, engine) in arguments.engines.iter().enumerate() {
         if arguments.engines[..index].contains(engine) {
             return Err(Error::Usage(format!("--engines names {engine} twice")));

@@ -1,8 +1,10 @@
 //! The subcommands that the program starts itself with, not meant for people.
 
+use mmap_ahead_bench::pattern::Pattern;
+use mmap_ahead_bench::run::RunSpec;
 use mmap_ahead_bench::{Error, busy, run, spawn, watch};
 
-use crate::output;
+use crate::{output, traced};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -18,7 +20,12 @@ impl Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
     spawn::die_with_parent();
-    output::json_line(&run::run(&arguments.parse()?)?)
+    let spec: RunSpec = arguments.parse()?;
+    let result = match spec.pattern.parse()? {
+        Pattern::Trace(trace) => run::run_steps(&spec, traced::steps(&trace, &spec)?),
+        _ => run::run(&spec),
+    };
+    output::json_line(&result?)
 }
 
 pub(crate) fn watch(arguments: &Arguments) -> Result<(), Error> {

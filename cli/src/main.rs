@@ -8,7 +8,6 @@ mod demo;
 mod doctor;
 mod hidden;
 mod matrix;
-mod not_built;
 mod output;
 mod place;
 mod plot;
@@ -19,6 +18,7 @@ mod record;
 mod report;
 mod sim;
 mod story;
+mod traced;
 mod watched;
 
 use std::process::ExitCode;

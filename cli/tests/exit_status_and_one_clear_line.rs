@@ -85,17 +85,6 @@ fn a_good_file_before_a_bad_one_is_still_read() {
 }
 
 #[test]
-fn what_is_not_built_yet_says_so_with_status_2() {
-    let dir = scratch();
-    let file = small_file(dir.path());
-    let file = file.to_str().unwrap();
-    let cases: [&[&str]; 2] = [&["sim", "validate"], &["compare", file, "--pattern", "trace:file"]];
-    for case in cases {
-        assert_one_line(&mmap_ahead(case), 2, &["not built yet"]);
-    }
-}
-
-#[test]
 fn wrong_usage_has_status_2() {
     let dir = scratch();
     let file = small_file(dir.path());

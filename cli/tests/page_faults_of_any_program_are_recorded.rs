@@ -100,3 +100,45 @@ fn what_cannot_be_recorded_is_one_clear_line() {
         assert!(err.contains(words) || err.contains("does not let"), "{err}");
     }
 }
+
+/// A trace is a pattern: every engine takes the same steps, and mistakes are one clear line.
+#[test]
+fn engines_are_compared_over_a_trace() {
+    let dir = scratch();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let data = path("data");
+    std::fs::write(&data, vec![7; 1 << 20]).unwrap();
+    let compare = |text: String| {
+        std::fs::write(path("trace"), text).unwrap();
+        let pattern = format!("trace:{}", path("trace"));
+        let engines = "read,memmap2,mmap";
+        mmap_ahead(&[
+            "compare",
+            &data,
+            "--pattern",
+            &pattern,
+            "--engines",
+            engines,
+            "--runs",
+            "1",
+            "--json",
+        ])
+    };
+    let (code, out, err) = parts(&compare(format!(
+        "file,offset,len\n/other,0,1\n{data},0,8192\n{data},1044480,4096\n{data},4096,1\n"
+    )));
+    assert_eq!(code, Some(0), "{err}");
+    let runs: Vec<&str> = out.lines().filter(|line| line.contains(r#""kind":"run""#)).collect();
+    assert_eq!(runs.len(), 3, "{out}");
+    for run in runs {
+        assert!(run.contains(r#""steps":4"#) && run.contains(r#""bytes":16384"#), "{run}");
+    }
+    for (text, words) in [
+        ("offset\n0\nx\n", "line 3: `x` is not a whole number"),
+        ("offset\n1048576\n", "beyond the end of a file of 1048576 bytes"),
+    ] {
+        let (code, _, err) = parts(&compare(text.to_owned()));
+        assert_eq!((code, err.lines().count()), (Some(1), 1), "{err}");
+        assert!(err.contains(words) && err.contains(&path("trace")), "{err}");
+    }
+}

@@ -21,6 +21,9 @@ pub enum Error {
     /// Something that is to be measured cannot be.
     #[error("{0}")]
     Calibrate(String),
+    /// A run that is to be compared with its prediction failed.
+    #[error("{0}")]
+    Validate(String),
     /// A program's page faults cannot be recorded.
     #[error("{what}")]
     Record {

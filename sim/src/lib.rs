@@ -31,6 +31,7 @@ mod run;
 pub mod strategy;
 pub mod sweep;
 mod trace;
+pub mod validate;
 pub mod workload;
 
 pub use costs::{Costs, Preset, Sheet};

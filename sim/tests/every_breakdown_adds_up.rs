@@ -4,13 +4,15 @@ use mmap_ahead::page::{ByteLen, Nanos, PageCount};
 use mmap_ahead_sim::kernel::{DaxExtents, KernelOptions, Profile};
 use mmap_ahead_sim::{CacheState, Knobs, Preset, Report, Setup, Shape, Strategy, Workload, run};
 
-const FILE: ByteLen = ByteLen(8 << 20);
+const FILE: ByteLen = ByteLen(6 << 20);
 
 fn machines() -> Vec<Setup> {
     let none = PageCount(0);
     let tmpfs = KernelOptions::tmpfs(Profile::V6_18, none);
     let limited = KernelOptions {
-        memory_max: Some(PageCount(512)),
+        ra_pages: PageCount(8),
+        io_pages: PageCount(8),
+        memory_max: Some(PageCount(1040)),
         ..KernelOptions::disk(Profile::V6_18, none)
     };
     let huge = KernelOptions::dax(Profile::V6_18, none, DaxExtents::Huge);
@@ -36,7 +38,7 @@ fn all_of(workload: &Workload, setup: &Setup) -> Vec<Report> {
 #[test]
 fn every_strategy_on_every_machine_accounts_for_every_nanosecond_and_none_passes_the_oracle() {
     let workloads =
-        ["seq", "reverse", "stride:64KiB", "streams:4", "random", "zipf:0.9", "files:64KiB*2"];
+        ["seq", "reverse", "stride:64KiB", "streams:4", "random", "zipf:0.9", "files:256KiB*2"];
     for setup in machines() {
         for threads in [1, 2] {
             for name in workloads {

@@ -7,11 +7,9 @@ use std::collections::BTreeSet;
 use mmap_ahead::PolicyKind;
 use mmap_ahead::page::{ByteLen, PageCount, PageIndex, PageRange};
 use mmap_ahead::policy::{Event, Plan, Policy};
+use mmap_ahead_sim::kernel::KernelOptions;
 use mmap_ahead_sim::{CacheState, Knobs, Setup, Step, Strategy as Way, run_watched};
 use proptest::prelude::*;
-
-/// What the kernel itself may bring in around a touch, in the default setup: 128 KiB.
-const READ_AROUND: u64 = 32;
 
 /// Plans anything at every event, inside the file or not.
 struct Wild {
@@ -61,9 +59,7 @@ impl Account {
         for range in step.fetched.iter().filter(|_| brings) {
             self.fetched.extend(range.start.0..range.end.0);
         }
-        // Pages that the kernel reads around the furthest touch are nobody's plan.
-        let beyond = step.passed.0.next_multiple_of(READ_AROUND);
-        let ahead = self.fetched.range(beyond..).count() as u64;
+        let ahead = self.fetched.range(step.passed.0..).count() as u64;
         assert!(ahead <= self.budget, "{ahead} pages ahead, budget {}", self.budget);
         assert!(step.ahead.0 <= self.budget, "{step:?}");
     }
@@ -91,7 +87,17 @@ fn touches() -> impl Strategy<Value = Vec<u64>> {
 fn setup() -> impl Strategy<Value = Setup> {
     (0u64..600, any::<bool>()).prop_map(|(budget, is_warm)| {
         let cache = if is_warm { CacheState::Warm } else { CacheState::Cold };
-        Setup { budget: ByteLen(budget * 4096), cache, ..Setup::default() }
+        let setup = Setup::default();
+        // A kernel that reads and maps nothing but what it is asked for: no read-ahead, no large
+        // folios, no fault-around. What it brings by itself is nobody's plan.
+        let (none, alone) = (PageCount(0), PageCount(1));
+        let kernel = KernelOptions {
+            ra_pages: none,
+            folio_order_max: 0,
+            fault_around: alone,
+            ..setup.kernel
+        };
+        Setup { budget: ByteLen(budget * 4096), cache, kernel, ..setup }
     })
 }
 

@@ -12,6 +12,7 @@ use super::wrong;
 
 /// Which machine, beside its costs
 #[derive(clap::Args)]
+#[group(skip)]
 pub(crate) struct Arguments {
     /// cold or warm
     #[arg(long, default_value = "cold", value_parser = ["cold", "warm"])]
@@ -103,7 +104,7 @@ impl Arguments {
     }
 }
 
-fn of_file(path: &Path) -> Result<Setup, Error> {
+pub(super) fn of_file(path: &Path) -> Result<Setup, Error> {
     if !path.exists() {
         let names: Vec<_> = Preset::ALL.iter().map(|preset| preset.name()).collect();
         let (path, known) = (path.display(), names.join(", "));

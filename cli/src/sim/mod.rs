@@ -5,12 +5,11 @@ mod choi;
 mod machine;
 mod run;
 mod sweep;
+mod validate;
 mod workload;
 
 use clap::Subcommand;
 use mmap_ahead_bench::Error;
-
-use crate::not_built;
 
 /// Ask the simulator: what would this policy, this device, this trace do?
 #[derive(clap::Args)]
@@ -27,8 +26,7 @@ enum Command {
     Merge(sweep::MergeArguments),
     Choi(choi::Arguments),
     Calibrate(calibrate::Arguments),
-    /// Predict runs, then measure them (not built yet)
-    Validate(not_built::Arguments),
+    Validate(validate::Arguments),
 }
 
 pub(crate) fn sim(arguments: &Arguments) -> Result<(), Error> {
@@ -38,7 +36,7 @@ pub(crate) fn sim(arguments: &Arguments) -> Result<(), Error> {
         Command::Merge(arguments) => sweep::merge(arguments),
         Command::Choi(arguments) => choi::choi(arguments),
         Command::Calibrate(arguments) => calibrate::calibrate(arguments),
-        Command::Validate(_) => not_built::answer("sim validate"),
+        Command::Validate(arguments) => validate::validate(arguments),
     }
 }
 

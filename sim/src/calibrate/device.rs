@@ -29,14 +29,16 @@ pub(super) fn measure(fixture: &Fixture, round: &mut Round) -> io::Result<()> {
         let ranges: Vec<_> = (0..count).map(|_| anywhere(&mut rng, len)).collect();
         points.push((len as f64, read(&file, ranges, len, 1)? / count as f64));
     }
-    let latency = theil_sen(&points).at_0.max(1.0);
     let small: Vec<_> = (0..SMALL_COUNT).map(|_| anywhere(&mut rng, SMALL)).collect();
     let each = read(&file, small, SMALL, SMALL_DEPTH)? / SMALL_COUNT as f64;
     let large: Vec<_> = (0..LEN / LARGE).map(|at| at * LARGE..(at + 1) * LARGE).collect();
     let bandwidth = LEN as f64 / (read(&file, large, LARGE, 8)? / 1e9);
+    let request = (each - SMALL as f64 / bandwidth * 1e9).max(0.0);
+    // A single read waits for the latency, and then for what every request takes.
+    let latency = (theil_sen(&points).at_0 - request).max(1.0);
     round.insert("device_latency", latency);
     round.insert("device_bandwidth", bandwidth);
-    round.insert("device_request", each - SMALL as f64 / bandwidth * 1e9);
+    round.insert("device_request", request);
     round.insert("device_queue_depth", (latency / each).ceil().clamp(1.0, 1024.0));
     if let Some(request_max) = fixture.request_max {
         round.insert("device_request_max", request_max as f64);

@@ -142,8 +142,11 @@ const HOW: &[(&str, &str)] = &[
         "posix_fadvise(WILLNEED) of a cold file: slope over 16 to 512 pages, less page_add",
     ),
     ("io_submit", "the same: intercept, less mode_switch and syscall"),
-    ("device_latency", "direct reads one at a time: intercept over 4 KiB to 1 MiB"),
-    ("device_request", "direct reads of 4 KiB, 32 at once: time for each"),
+    (
+        "device_latency",
+        "direct reads one at a time: intercept over 4 KiB to 1 MiB, less device_request",
+    ),
+    ("device_request", "direct reads of 4 KiB, 32 at once: time for each, less its transfer"),
     ("device_bandwidth", "direct reads of 2 MiB, 8 at once"),
     ("device_queue_depth", "requests a second of 4 KiB at 32 at once, times device_latency"),
     ("device_request_max", "max_sectors_kb of the disk"),

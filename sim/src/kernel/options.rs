@@ -163,9 +163,15 @@ impl KernelOptions {
         let around = self.fault_around.0;
         assert!(around.is_power_of_two() && around <= 512, "fault_around: {around} pages");
         assert!(self.folio_order_max <= ORDER_MAX, "folio_order_max: {}", self.folio_order_max);
-        let least = 2 * self.ra_pages.0.max(self.io_pages.0) + 1024;
+        let least = self.memory_least().0;
         let max = self.memory_max.map_or(least, |max| max.0);
         assert!(max >= least, "memory_max: {max} pages, where windows need {least}");
+    }
+
+    /// The least that `memory_max` may be: windows of read-ahead have to fit.
+    #[must_use]
+    pub fn memory_least(&self) -> PageCount {
+        PageCount(2 * self.ra_pages.0.max(self.io_pages.0) + 1024)
     }
 }
 

@@ -79,7 +79,7 @@ pub fn run_watched<'a>(
 
 /// Why a thread stops for now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Pause {
+pub(crate) enum Pause {
     /// Something else happens first; it goes on at this moment.
     Until(Nanos),
     /// It sleeps until it is woken.

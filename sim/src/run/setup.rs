@@ -111,6 +111,9 @@ impl Setup {
         if self.cores == 0 || self.helpers == 0 {
             return Err(Error::Setup { what: "a machine needs a core and a helper" });
         }
+        if self.kernel.memory_max.is_some_and(|max| max < self.kernel.memory_least()) {
+            return Err(Error::Setup { what: "too little memory for windows of read-ahead" });
+        }
         Ok(())
     }
 }

@@ -247,10 +247,11 @@ impl<'a> World<'a> {
 
     pub(super) fn wake_helper(&mut self, at: Nanos) {
         let Some(follow) = &self.follow else { return };
-        if follow.carrier == Carrier::Helper && !follow.work.is_empty() {
-            if let Some(helper) = self.idle.pop() {
-                self.events.push(at, Event::Ready(helper));
-            }
+        if follow.carrier == Carrier::Helper
+            && !follow.work.is_empty()
+            && let Some(helper) = self.idle.pop()
+        {
+            self.events.push(at, Event::Ready(helper));
         }
     }
 }

@@ -1,0 +1,152 @@
+//! Measures the cells: the ways of one pattern in turn, A B C A B C, each run in a fresh process.
+
+use std::path::Path;
+
+use mmap_ahead_bench::cache::CacheState;
+use mmap_ahead_bench::datafile::{Afterwards, DataFile};
+use mmap_ahead_bench::interval::Median;
+use mmap_ahead_bench::run::RunSpec;
+use mmap_ahead_bench::spawn::{Children, Spawner};
+use serde::Serialize;
+
+use super::{Dirs, PATTERNS, Place, Plan, SEED, WAYS, Way, engine};
+use crate::Error;
+
+/// One measured cell.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Measured {
+    /// The order of reading.
+    pub pattern: String,
+    /// From where.
+    pub cache: Place,
+    /// The name of the way.
+    pub way: String,
+    /// The median of its runs.
+    pub seconds: f64,
+    /// The 95% interval of that median.
+    pub seconds_ci95: [f64; 2],
+    /// The median of the reader's minor and major faults.
+    pub faults: u64,
+}
+
+/// The files that are read; made before anything is predicted, since making them measures nothing.
+#[derive(Debug)]
+pub struct Files {
+    disk: DataFile,
+    memory: DataFile,
+}
+
+impl Files {
+    /// Makes both files.
+    ///
+    /// # Errors
+    /// [`Error::Validate`] when a directory has no room or cannot be written.
+    pub fn make(dirs: &Dirs, len: u64) -> Result<Files, Error> {
+        let make = |dir: &Path| DataFile::make(dir, len, SEED, Afterwards::Remove).map_err(failed);
+        let (disk, memory) = (make(&dirs.disk)?, make(&dirs.memory)?);
+        Ok(Files { disk, memory })
+    }
+
+    /// The file of the disk.
+    #[must_use]
+    pub fn on_disk(&self) -> &Path {
+        self.disk.path()
+    }
+
+    fn of(&self, place: Place) -> &Path {
+        match place {
+            Place::Cold => self.disk.path(),
+            Place::Warm => self.memory.path(),
+        }
+    }
+}
+
+/// Measures every cell; `progress` is told of each pattern that begins.
+///
+/// # Errors
+/// [`Error::Validate`]: a run that failed, or one that read other bytes than the rest.
+pub fn measure(
+    plan: &Plan,
+    files: &Files,
+    progress: &mut dyn FnMut(&str, Place),
+) -> Result<Vec<Measured>, Error> {
+    let mut all = Vec::new();
+    for cache in [Place::Cold, Place::Warm] {
+        let state = if cache == Place::Cold { CacheState::Cold } else { CacheState::Warm };
+        let mut children = Children::of_this_program(state).map_err(failed)?;
+        for pattern in PATTERNS {
+            progress(pattern, cache);
+            let spec = |way: &Way| spec(plan, files.of(cache), cache, pattern, way);
+            all.extend(
+                group(plan, &mut children, &spec)?
+                    .into_iter()
+                    .map(|(way, runs)| measured(pattern, cache, way, &runs)),
+            );
+        }
+    }
+    Ok(all)
+}
+
+/// Seconds and faults of a run.
+type Run = (f64, u64);
+
+/// All runs of one pattern, by way.
+fn group(
+    plan: &Plan,
+    spawner: &mut dyn Spawner,
+    spec: &dyn Fn(&Way) -> Result<RunSpec, Error>,
+) -> Result<Vec<(&'static Way, Vec<Run>)>, Error> {
+    let mut runs: Vec<(&Way, Vec<Run>)> = WAYS.iter().map(|way| (way, Vec::new())).collect();
+    let mut checksum: Option<String> = None;
+    for round in 0..=plan.rounds {
+        for (way, runs) in &mut runs {
+            let result = spawner.run(&spec(way)?).map_err(failed)?;
+            let right = checksum.get_or_insert_with(|| result.checksum.clone());
+            if *right != result.checksum {
+                return Err(Error::Validate(format!(
+                    "{} read other bytes than the rest",
+                    way.name
+                )));
+            }
+            if round > 0 {
+                let faults = result.reader_minor_faults + result.reader_major_faults;
+                runs.push((result.seconds, faults));
+            }
+        }
+    }
+    Ok(runs)
+}
+
+fn spec(
+    plan: &Plan,
+    path: &Path,
+    cache: Place,
+    pattern: &str,
+    way: &Way,
+) -> Result<RunSpec, Error> {
+    Ok(RunSpec {
+        pattern: pattern.to_owned(),
+        cache: if cache == Place::Cold { "cold" } else { "warm" }.to_owned(),
+        seed: SEED,
+        policy: way.policy.map(str::to_owned),
+        steps: plan.steps_of(pattern),
+        ..RunSpec::scan(path.to_owned(), engine(way)?)
+    })
+}
+
+fn measured(pattern: &str, cache: Place, way: &Way, runs: &[Run]) -> Measured {
+    let median = |of: fn(&Run) -> f64| Median::of(&runs.iter().map(of).collect::<Vec<_>>());
+    let seconds = median(|run| run.0);
+    Measured {
+        pattern: pattern.to_owned(),
+        cache,
+        way: way.name.to_owned(),
+        seconds: seconds.map_or(f64::NAN, |seconds| seconds.value),
+        seconds_ci95: seconds.map_or([f64::NAN; 2], |seconds| [seconds.low, seconds.high]),
+        faults: median(|run| run.1 as f64).map_or(0, |faults| faults.value as u64),
+    }
+}
+
+fn failed(error: mmap_ahead_bench::Error) -> Error {
+    Error::Validate(error.to_string())
+}
