@@ -12,6 +12,7 @@ use super::wrong;
 
 /// Which machine, beside its costs
 #[derive(clap::Args)]
+#[group(skip)]
 pub(crate) struct Arguments {
     /// cold or warm
     #[arg(long, default_value = "cold", value_parser = ["cold", "warm"])]

@@ -10,6 +10,7 @@ use super::wrong;
 
 /// What readers do, beside its name
 #[derive(clap::Args)]
+#[group(skip)]
 pub(crate) struct Arguments {
     /// How long the file is
     #[arg(long, default_value = "1GiB", value_parser = size::parse)]
