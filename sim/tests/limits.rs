@@ -107,7 +107,7 @@ fn kind() -> impl Strategy<Value = Kind> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 32,
+        cases: 10,
         failure_persistence: None,
         ..Default::default()
     })]

@@ -152,7 +152,7 @@ fn bars(bars: &[Component]) -> String {
 }
 
 fn gains(gains: &[Gain]) -> String {
-    let cells: Vec<&[Gain]> = gains.chunk_by(|a, b| same_cell(a, b)).collect();
+    let cells: Vec<&[Gain]> = gains.chunk_by(same_cell).collect();
     let mut head = vec!["order, record"];
     head.extend(cells.first().into_iter().flat_map(|cell| cell.iter().map(|gain| gain.strategy)));
     let row = |cell: &&[Gain]| {

@@ -81,6 +81,9 @@ impl Ledger {
         room: PageCount,
         is_missing: impl Fn(PageIndex) -> bool,
     ) -> PageRange {
+        if range.count() <= room {
+            return range;
+        }
         let mut left = room.0;
         for at in range.start.0.max(self.passed.0)..range.end.0 {
             let page = PageIndex(at);

@@ -1,6 +1,5 @@
 //! What came of a run.
 
-use mmap_ahead::page::Nanos;
 use serde::Serialize;
 
 use super::breakdown::{Breakdown, Kind};
@@ -104,7 +103,7 @@ impl Report {
     ) -> Report {
         let mut breakdown = Breakdown::default();
         readers.iter().for_each(|reader| breakdown.add_all(reader.clock.spent()));
-        let counts = counted(world, readers, helpers, breakdown.total());
+        let counts = counted(world, readers, helpers);
         let Counts { touches, hits, late, fetched_pages, used_pages, touched_pages, .. } = counts;
         Report {
             workload: workload.name().to_owned(),
@@ -127,7 +126,7 @@ impl Report {
     }
 }
 
-fn counted(world: &World<'_>, readers: &[Reader], helpers: &[Helper], total: Nanos) -> Counts {
+fn counted(world: &World<'_>, readers: &[Reader], helpers: &[Helper]) -> Counts {
     let (ios, io_bytes) = world.traffic();
     let (fetched, used) = world.ledger.fetched_and_used();
     let ends = readers.iter().map(|reader| reader.clock.now());
@@ -150,7 +149,7 @@ fn counted(world: &World<'_>, readers: &[Reader], helpers: &[Helper], total: Nan
         false_markers,
         helper_cpu_ns: helpers.iter().map(cpu).sum::<u64>()
             + world.counts.looks * world.costs.look.0,
-        reader_ns: total.0,
+        reader_ns: readers.iter().map(|reader| reader.clock.now().0).sum(),
         virtual_ns: ends.max().unwrap_or_default().0,
         ..world.counts
     }

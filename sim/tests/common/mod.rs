@@ -11,7 +11,7 @@ use mmap_ahead_sim::strategy::{Ahead, Bound, Carrier, Sees};
 use mmap_ahead_sim::{CacheState, DeviceModel, Preset, Setup, Strategy, Trace, Workload};
 
 /// Nothing costs anything but what is named; a byte takes the device 1 ns, its latency is 1 us.
-pub fn machine(cache: CacheState, costs: &[(&str, f64)]) -> Setup {
+pub(crate) fn machine(cache: CacheState, costs: &[(&str, f64)]) -> Setup {
     let mut sheet = Preset::Nvme.sheet();
     let is_cost = |name: &str| !name.starts_with("device_");
     for (name, _) in names().filter(|(name, _)| is_cost(name)) {
@@ -34,18 +34,20 @@ pub fn machine(cache: CacheState, costs: &[(&str, f64)]) -> Setup {
     Setup { device, kernel, cache, ..Setup::of_sheet(&sheet).unwrap() }
 }
 
-pub fn pages(start: u64, end: u64) -> PageRange {
+pub(crate) fn pages(start: u64, end: u64) -> PageRange {
     PageRange::new(PageIndex(start), PageIndex(end))
 }
 
 /// A trace in the text format, without its head.
-pub fn trace(pages: u64, body: &str) -> Workload {
+pub(crate) fn trace(pages: u64, body: &str) -> Workload {
     let text = format!("mmap-ahead-trace 1\npages {pages}\n{body}");
     Workload::of_trace(Trace::parse("t", &text).unwrap())
 }
 
 /// A policy as the engine runs one.
-pub fn followed_by(policy: impl Fn() -> Box<dyn Policy> + Send + Sync + 'static) -> Strategy {
+pub(crate) fn followed_by(
+    policy: impl Fn() -> Box<dyn Policy> + Send + Sync + 'static,
+) -> Strategy {
     let ahead = Ahead {
         sees: Sees::Markers,
         carrier: Carrier::Helper,
@@ -57,26 +59,26 @@ pub fn followed_by(policy: impl Fn() -> Box<dyn Policy> + Send + Sync + 'static)
 
 /// What [`Once`] has heard.
 #[derive(Clone, Debug, Default)]
-pub struct Heard {
-    pub touched: Vec<(Nanos, Vec<PageRange>)>,
-    pub fetched: Vec<(PageRange, Nanos, Outcome)>,
+pub(crate) struct Heard {
+    pub(crate) touched: Vec<(Nanos, Vec<PageRange>)>,
+    pub(crate) fetched: Vec<(PageRange, Nanos, Outcome)>,
 }
 
 /// Plans the same once, at the first event, and keeps what it hears.
 #[derive(Clone, Default)]
-pub struct Once {
-    pub reads: Vec<PageRange>,
-    pub windows: Vec<(PageRange, Option<PageIndex>)>,
-    pub heard: Arc<Mutex<Heard>>,
+pub(crate) struct Once {
+    pub(crate) reads: Vec<PageRange>,
+    pub(crate) windows: Vec<(PageRange, Option<PageIndex>)>,
+    pub(crate) heard: Arc<Mutex<Heard>>,
 }
 
 impl Once {
-    pub fn strategy(&self) -> Strategy {
+    pub(crate) fn strategy(&self) -> Strategy {
         let once = self.clone();
         followed_by(move || Box::new(once.clone()))
     }
 
-    pub fn heard(&self) -> Heard {
+    pub(crate) fn heard(&self) -> Heard {
         self.heard.lock().unwrap().clone()
     }
 }
