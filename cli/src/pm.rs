@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use mmap_ahead_bench::{Error, cleanup, device, size};
+use mmap_ahead_bench::{Error, cleanup, device};
 use mmap_ahead_extras::pmem::{BLOCK_LEN, Pmem, STORE_LEN, StoreWay};
 use serde::Serialize;
 
@@ -105,8 +105,8 @@ impl Place {
             true => format!("on persistent memory, lines written back by {}", self.flush),
             false => "not on persistent memory (no MAP_SYNC)".to_owned(),
         };
-        let len = size::exact(STORE_LEN as u64);
-        format!("{}: {}, {kind}; stores of {len}\n", path.display(), self.file_system)
+        let (path, file_system) = (path.display(), &self.file_system);
+        format!("{path}: {file_system}, {kind}; stores of {STORE_LEN} bytes\n")
     }
 
     fn line(&self, way: StoreWay, times: std::io::Result<Vec<f64>>) -> Line {

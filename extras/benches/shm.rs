@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use mmap_ahead::lab::{FutexScope, SharedMemory, futex_wait, futex_wake_all};
+use mmap_ahead_bench::interval::Median;
 use mmap_ahead_extras::shm::Channel;
 
 const MESSAGE: usize = 64 << 10;
@@ -150,5 +151,35 @@ fn wake_up(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, throughput, wake_up);
+/// The bar of the wake-up: in turn, so that a busy machine is as busy for both.
+fn bar(_: &mut Criterion) {
+    let begun = Instant::now();
+    let mut both = [sleeper_at(begun, shm()), sleeper_at_bare_futex(begun)];
+    let mut once = |sleeper: usize| {
+        thread::sleep(ASLEEP);
+        (both[sleeper].wake)(nanos_since(begun));
+        both[sleeper].latencies.recv().unwrap() as f64
+    };
+    // `cargo bench` says --bench, `cargo test --benches` does not.
+    let is_smoke = !std::env::args().any(|word| word == "--bench");
+    let pairs = if is_smoke { 10 } else { 10_000 };
+    let pairs: Vec<(f64, f64)> = (0..pairs).map(|_| (once(0), once(1))).collect();
+    let median = |samples: Vec<f64>| Median::of(&samples).expect("there are some");
+    let ours = median(pairs.iter().map(|pair| pair.0).collect());
+    let bare = median(pairs.iter().map(|pair| pair.1).collect());
+    println!(
+        "wake-up of a sleeper, {} in turn: shm {:.1} us, bare futex {:.1} us, ratio {:.2} (bar: 1.5)",
+        pairs.len(),
+        ours.value / 1e3,
+        bare.value / 1e3,
+        ours.value / bare.value
+    );
+    let [ours, mut bare] = both;
+    drop(ours.wake);
+    ours.thread.join().unwrap();
+    (bare.wake)(0);
+    bare.thread.join().unwrap();
+}
+
+criterion_group!(benches, throughput, wake_up, bar);
 criterion_main!(benches);

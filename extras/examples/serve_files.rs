@@ -13,7 +13,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use mmap_ahead::lab::{Peer, map_peer};
+use mmap_ahead::lab::{Peer, UsageOf, map_peer, usage};
 use mmap_ahead_bench::checksum::Checksum;
 use mmap_ahead_bench::interval::Median;
 use mmap_ahead_bench::random::{Rng, Scatter, Zipf};
@@ -131,8 +131,8 @@ fn serve(place: &Path, plan: &Plan) -> Answer<()> {
     );
     let (all, part) = (Cache::new(u64::MAX, map), Cache::new(bytes / 4, map));
     let mut ways = ways(&all, &part);
-    let seconds = measure(&mut ways, &paths, plan)?;
-    print_table(&ways, &seconds, plan);
+    let took = measure(&mut ways, &paths, plan)?;
+    print_table(&ways, &took, plan);
     for (name, cache) in [("all", &all), ("a quarter", &part)] {
         let stats = cache.stats();
         let asked = (stats.hits + stats.misses) as f64;
@@ -163,26 +163,33 @@ fn make_files(dir: &Path, plan: &Plan) -> Answer<(Vec<PathBuf>, u64)> {
     Ok((paths, bytes))
 }
 
-/// Seconds by way and round. In each round every way answers the same requests; a round before the
+/// What one way took for one round.
+struct Took {
+    seconds: f64,
+    cpu_seconds: f64,
+}
+
+/// By way and round. In each round every way answers the same requests; a round before the
 /// first warms everything and is thrown away.
-fn measure(ways: &mut [Way<'_>], paths: &[PathBuf], plan: &Plan) -> Answer<Vec<Vec<f64>>> {
+fn measure(ways: &mut [Way<'_>], paths: &[PathBuf], plan: &Plan) -> Answer<Vec<Vec<Took>>> {
     let popular = Scatter::new(paths.len() as u64, plan.seed);
     let (law, mut rng) = (Zipf::new(paths.len() as u64, THETA), Rng::new(plan.seed + 1));
-    let mut seconds = vec![Vec::new(); ways.len()];
+    let mut took: Vec<Vec<Took>> = ways.iter().map(|_| Vec::new()).collect();
     for round in 0..=plan.rounds {
         let rank = || popular.at(law.sample(&mut rng)) as usize;
         let requests: Vec<usize> =
             std::iter::repeat_with(rank).take(plan.requests as usize).collect();
         let mut answers = Vec::new();
-        for (way, seconds) in ways.iter_mut().zip(&mut seconds) {
-            let begun = Instant::now();
+        for (way, took) in ways.iter_mut().zip(&mut took) {
+            let (begun, cpu_begun) = (Instant::now(), cpu_seconds());
             let mut total = (Checksum::default(), 0);
             for &request in &requests {
                 let (sum, len) = (way.answer)(&paths[request])?;
                 total = (total.0.and(sum), total.1 + len);
             }
             if round > 0 {
-                seconds.push(begun.elapsed().as_secs_f64());
+                let seconds = begun.elapsed().as_secs_f64();
+                took.push(Took { seconds, cpu_seconds: cpu_seconds() - cpu_begun });
             }
             answers.push(total);
         }
@@ -190,20 +197,33 @@ fn measure(ways: &mut [Way<'_>], paths: &[PathBuf], plan: &Plan) -> Answer<Vec<V
             return Err("the ways do not agree about the bytes".into());
         }
     }
-    Ok(seconds)
+    Ok(took)
 }
 
-fn print_table(ways: &[Way<'_>], seconds: &[Vec<f64>], plan: &Plan) {
-    println!("{:<20}{:>12}{:>24}{:>24}", "", "requests/s", "to plain mmap", "to read(2)");
-    for (way, own) in ways.iter().zip(seconds) {
-        let median = Median::of(own).expect("there is a round at least");
-        let ratio = |baseline: &[f64]| {
-            let ratios: Vec<f64> = baseline.iter().zip(own).map(|(base, own)| base / own).collect();
-            let ratio = Median::of(&ratios).expect("there is a round at least");
+fn cpu_seconds() -> f64 {
+    let used = usage(UsageOf::Thread);
+    (used.user + used.system).as_secs_f64()
+}
+
+fn print_table(ways: &[Way<'_>], took: &[Vec<Took>], plan: &Plan) {
+    println!(
+        "{:<20}{:>12}{:>16}{:>22}{:>22}",
+        "", "requests/s", "CPU us/request", "to plain mmap", "to read(2)"
+    );
+    for (way, own) in ways.iter().zip(took) {
+        let requests = plan.requests as f64;
+        let rate = requests / median(own.iter().map(|took| took.seconds)).value;
+        let cpu = median(own.iter().map(|took| took.cpu_seconds)).value / requests * 1e6;
+        let ratio = |baseline: &[Took]| {
+            let pairs = baseline.iter().zip(own);
+            let ratio = median(pairs.map(|(base, own)| base.seconds / own.seconds));
             format!("{:.2} [{:.2}, {:.2}]", ratio.value, ratio.low, ratio.high)
         };
-        let rate = plan.requests as f64 / median.value;
-        let (to_mmap, to_read) = (ratio(&seconds[1]), ratio(&seconds[0]));
-        println!("{:<20}{rate:>12.0}{to_mmap:>24}{to_read:>24}", way.name);
+        let (to_mmap, to_read) = (ratio(&took[1]), ratio(&took[0]));
+        println!("{:<20}{rate:>12.0}{cpu:>16.1}{to_mmap:>22}{to_read:>22}", way.name);
     }
+}
+
+fn median(samples: impl Iterator<Item = f64>) -> Median {
+    Median::of(&samples.collect::<Vec<_>>()).expect("there is a round at least")
 }

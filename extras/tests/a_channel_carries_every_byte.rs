@@ -4,7 +4,7 @@
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
-use mmap_ahead::lab::ForkedChild;
+use mmap_ahead::lab::{ForkedChild, UsageOf, usage};
 use mmap_ahead_bench::random::{Rng, mix};
 use mmap_ahead_extras::shm::{CAPACITY_MIN, Channel, Receiver, Sender, ShmError};
 
@@ -128,23 +128,14 @@ fn what_was_sent_before_the_end_is_received_after_it() {
 #[test]
 fn who_waits_sleeps() {
     let channel = Channel::anonymous(CAPACITY_MIN).unwrap();
-    let mut receiver = channel.receiver().unwrap();
-    let _sender = channel.sender().unwrap();
-    let child = ForkedChild::start(move || {
-        let _ = receiver.receive(&mut [0]);
-        1
-    })
-    .unwrap();
-    let used = || ticks_used(child.id());
-    let before = used();
+    let (mut sender, mut receiver) = (channel.sender().unwrap(), channel.receiver().unwrap());
+    let thread = std::thread::spawn(move || {
+        receiver.receive_exact(&mut [0]).unwrap();
+        let used = usage(UsageOf::Thread);
+        used.user + used.system
+    });
     std::thread::sleep(Duration::from_secs(1));
-    // In units of 10 ms: a busy core would be 100 of them.
-    assert!(used() - before <= 2, "{} ticks in a second", used() - before);
-}
-
-/// User and system time of a process. Source: proc_pid_stat(5), fields 14 and 15.
-fn ticks_used(pid: u32) -> u64 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-    fields[11..13].iter().map(|ticks| ticks.parse::<u64>().unwrap()).sum()
+    sender.send(&[1]).unwrap();
+    let used = thread.join().unwrap();
+    assert!(used < Duration::from_millis(20), "{used:?} of a second");
 }

@@ -139,14 +139,15 @@ fn a_capacity_that_is_none_is_refused() {
 
 #[test]
 fn a_peer_that_writes_nonsense_is_told_on() {
-    // The sender's position: beyond the ring, far beyond, and back.
-    for nonsense in [CAPACITY_MIN as u64 + 11, u64::MAX, 3] {
+    // The sender's position, which is 10: beyond the ring, far beyond, back before what was received,
+    // and back before what was sent.
+    for nonsense in [CAPACITY_MIN as u64 + 11, u64::MAX, 3, 7] {
         let dir = tempfile::tempdir().unwrap();
         let path = good(dir.path(), "channel");
         let channel = Channel::open(&path).unwrap();
         let (mut sender, mut receiver) = (channel.sender().unwrap(), channel.receiver().unwrap());
         sender.send(&[1; 10]).unwrap();
-        receiver.receive_exact(&mut [0; 10]).unwrap();
+        receiver.receive_exact(&mut [0; 5]).unwrap();
         let file = File::options().write(true).open(&path).unwrap();
         file.write_all_at(&nonsense.to_ne_bytes(), 128).unwrap();
         let error = receiver.receive(&mut [0; 10]).unwrap_err();
@@ -199,6 +200,8 @@ fn a_file_cut_short_in_use_is_an_error_under_the_guard() {
         let error = loop {
             let mut buffer = [0; 1000];
             match receiver.receive(&mut buffer) {
+                // The sender was the first to notice, and left.
+                Ok(0) => break None,
                 // In the page that holds the new end the kernel gives zeros without any signal.
                 Ok(len) if cut % 4096 == 0 => assert!(buffer[..len].iter().all(|&byte| byte == 1)),
                 Ok(_) if cutter.is_finished() && cut > HEADER_LEN as u64 => break None,
