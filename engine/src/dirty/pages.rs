@@ -33,7 +33,7 @@ impl PageSet {
         self.words.resize(len.div_ceil(WORD_BITS), 0);
         self.len = len;
         self.insert(before..len);
-        if let Some(last) = self.words.last_mut().filter(|_| len % WORD_BITS != 0) {
+        if let Some(last) = self.words.last_mut().filter(|_| !len.is_multiple_of(WORD_BITS)) {
             *last &= u64::MAX >> (WORD_BITS - len % WORD_BITS);
         }
     }
