@@ -103,6 +103,7 @@ impl DirtyPages {
 }
 
 #[cfg(test)]
+#[allow(clippy::single_range_in_vec_init, reason = "one range is what is meant")]
 mod tests {
     use super::*;
     use proptest::prelude::*;
