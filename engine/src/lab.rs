@@ -1,14 +1,21 @@
 //! Safe wrappers that the simulator, the benches and the command line need and may not write
 //! themselves, because they forbid unsafe code. Not part of the public API: no promise is made.
 
+mod mechanisms;
+mod pages;
+
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::path::Path;
 
+pub use self::mechanisms::{Frames, Looks};
+pub use self::pages::{cached_in, held_pages};
 pub use crate::reader::direct::{Depth, DirectFile};
 pub use crate::sys::{CacheView, Tried, Usage, UsageOf, tried, usage};
-pub use crate::sys::{Userfault, try_userfault};
+pub use crate::sys::{FaultEvents, FaultsOf};
+pub use crate::sys::{LiveAdvice, LiveMap};
+pub use crate::sys::{Userfault, extents, try_userfault};
 // Memory that other processes store to, and what makes its stores durable: for extras.
 pub use crate::sys::{ForkedChild, is_locked_by_others, try_lock};
 pub use crate::sys::{FutexScope, LineFlush, SharedMemory, futex_wait, futex_wake_all};

@@ -113,7 +113,7 @@ pub mod lab;
 
 #[cfg(all(target_os = "linux", not(elsewhere)))]
 pub use dirty::{DirtyPages, DirtyTracker, Flushed, Mechanism};
-pub use error::Error;
+pub use error::{Error, Loss};
 pub use mmap::*;
 pub use options::{BUDGET_DEFAULT, FOLLOWED_LEN_MIN, Fetcher, Mode, WRITE_BUDGET_DEFAULT};
 #[cfg(all(target_os = "linux", not(elsewhere)))]

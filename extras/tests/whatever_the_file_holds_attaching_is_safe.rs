@@ -173,3 +173,63 @@ fn nobody_cuts_an_anonymous_channel_short() {
     }
     drop(channel);
 }
+
+/// Every place where one of the two may be when the file goes: in the ring, at the end, asleep.
+#[test]
+fn a_file_cut_short_in_use_is_an_error_under_the_guard() {
+    let dir = tempfile::tempdir().unwrap();
+    for cut in [0, 100, HEADER_LEN as u64, HEADER_LEN as u64 + 100] {
+        let path = good(dir.path(), "channel");
+        let channel = Channel::open(&path).unwrap().guard_sigbus().unwrap();
+        let (mut sender, mut receiver) = (channel.sender().unwrap(), channel.receiver().unwrap());
+        sender.send(&[1; 10]).unwrap();
+        receiver.receive_exact(&mut [0; 10]).unwrap();
+        let file = File::options().write(true).open(&path).unwrap();
+        let cutter = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(30));
+            file.set_len(cut).unwrap();
+        });
+        let pump = std::thread::spawn(move || {
+            loop {
+                if let Err(error) = sender.send(&[1; 3000]) {
+                    return error;
+                }
+            }
+        });
+        let error = loop {
+            let mut buffer = [0; 1000];
+            match receiver.receive(&mut buffer) {
+                // In the page that holds the new end the kernel gives zeros without any signal.
+                Ok(len) if cut % 4096 == 0 => assert!(buffer[..len].iter().all(|&byte| byte == 1)),
+                Ok(_) if cutter.is_finished() && cut > HEADER_LEN as u64 => break None,
+                Ok(_) => {}
+                Err(error) => break Some(error),
+            }
+        };
+        drop(receiver);
+        let others = pump.join().unwrap();
+        cutter.join().unwrap();
+        if let Some(error) = error {
+            assert!(is_of_a_cut(&error), "cut to {cut}: {error}");
+        }
+        assert!(is_of_a_cut(&others), "cut to {cut}: {others}");
+        std::fs::remove_file(&path).unwrap();
+    }
+}
+
+/// Zeros that the kernel gave without any signal look like nonsense, or like a peer that left.
+fn is_of_a_cut(error: &ShmError) -> bool {
+    matches!(error, ShmError::CutShort | ShmError::Corrupt { .. } | ShmError::Closed)
+}
+
+#[test]
+fn a_latch_cut_short_is_an_error_under_the_guard() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = good(dir.path(), "latch");
+    let latch = Latch::open(&path).unwrap().guard_sigbus().unwrap();
+    let party = latch.join().unwrap();
+    File::options().write(true).open(&path).unwrap().set_len(0).unwrap();
+    let error = latch.wait(Some(Duration::from_secs(5))).unwrap_err();
+    assert!(matches!(error, ShmError::CutShort), "{error}");
+    party.arrive();
+}

@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{Span, check, page_size};
@@ -15,6 +16,7 @@ use super::{Span, check, page_size};
 const PAGEMAP_SCAN: u64 = 0xc060_6610;
 const PAGE_IS_WRITTEN: u64 = 1 << 1;
 const PAGE_IS_PRESENT: u64 = 1 << 3;
+const PAGE_IS_HUGE: u64 = 1 << 6;
 /// Protects the pages that are reported; fails where that is not possible (EPERM).
 const TAKE: u64 = 1 << 0 | 1 << 1;
 /// Bit 63 of an entry of /proc/self/pagemap: the page is present.
@@ -47,6 +49,17 @@ struct Region {
     categories: u64,
 }
 
+/// The page map of this process, opened once; `None` where the kernel or a sandbox hides it.
+pub(crate) fn pagemap() -> Option<&'static Pagemap> {
+    static PAGEMAP: OnceLock<Option<Pagemap>> = OnceLock::new();
+    let opened = PAGEMAP.get_or_init(|| {
+        Pagemap::open()
+            .inspect_err(|error| tracing::info!(%error, "mmap-ahead: no page map; it is off"))
+            .ok()
+    });
+    opened.as_ref()
+}
+
 /// What a scan looks for, and what it does there.
 #[derive(Clone, Copy)]
 struct Look {
@@ -56,6 +69,7 @@ struct Look {
 
 impl Look {
     const PRESENT: Look = Look { category: PAGE_IS_PRESENT, flags: 0 };
+    const HUGE: Look = Look { category: PAGE_IS_HUGE, flags: 0 };
     const TAKE_WRITTEN: Look = Look { category: PAGE_IS_WRITTEN, flags: TAKE };
 }
 
@@ -90,6 +104,17 @@ impl Pagemap {
         let mut any = false;
         self.read_entries(span, |_, _| any = true)?;
         Ok(any)
+    }
+
+    /// Whether all of `span` is mapped as huge pages; `None` where only PAGEMAP_SCAN could tell.
+    pub(crate) fn is_huge(&self, span: Span) -> Option<bool> {
+        if !self.has_scan() {
+            return None;
+        }
+        let mut regions = [Region::default(); 1];
+        let (found, _) = self.scan(span, &mut regions, 0, Look::HUGE).ok()?;
+        let [Region { start, end, .. }] = regions;
+        Some(found == 1 && end - start == span.len as u64)
     }
 
     /// Calls `found(from, to)` for every run of present pages in `span`, as byte offsets from its

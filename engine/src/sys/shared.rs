@@ -6,7 +6,7 @@ use std::os::fd::AsRawFd;
 use std::ptr;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
-use super::{LineFlush, Span, check, page_size};
+use super::{LineFlush, SigbusGuard, Span, Zeros, check, page_size};
 
 /// How the mapping came about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,13 +22,15 @@ enum Made {
 /// validates the copy (TRAPS 24).
 ///
 /// A file that is cut short while it is mapped is SIGBUS at the next touch: the process dies, unless
-/// a SIGBUS guard is on. A memfd sealed against shrinking cannot be cut short.
+/// [`guard_sigbus`](SharedMemory::guard_sigbus) is on. A memfd sealed against shrinking cannot be cut
+/// short.
 ///
 /// Kernel: any. MAP_SYNC: Linux 4.15. Source: mmap(2).
 #[derive(Debug)]
 pub struct SharedMemory {
     span: Span,
     made: Made,
+    guard: Option<SigbusGuard>,
 }
 
 impl SharedMemory {
@@ -39,7 +41,7 @@ impl SharedMemory {
     pub fn map(file: &File, len: usize) -> io::Result<SharedMemory> {
         check_len(file, len)?;
         let addr = map_file(file, len, libc::MAP_SHARED)?;
-        Ok(SharedMemory { span: Span { addr, len }, made: Made::Cached })
+        Ok(SharedMemory { span: Span { addr, len }, made: Made::Cached, guard: None })
     }
 
     /// The same with MAP_SYNC where the file lies on persistent memory (DAX), and as
@@ -50,7 +52,9 @@ impl SharedMemory {
     pub fn map_sync(file: &File, len: usize) -> io::Result<SharedMemory> {
         check_len(file, len)?;
         match map_file(file, len, libc::MAP_SHARED_VALIDATE | libc::MAP_SYNC) {
-            Ok(addr) => Ok(SharedMemory { span: Span { addr, len }, made: Made::Sync }),
+            Ok(addr) => {
+                Ok(SharedMemory { span: Span { addr, len }, made: Made::Sync, guard: None })
+            }
             // EOPNOTSUPP: not on persistent memory. EINVAL: a kernel before 4.15. Whatever else is
             // wrong is wrong with an ordinary mapping too, which then says so.
             Err(_) => SharedMemory::map(file, len),
@@ -68,6 +72,25 @@ impl SharedMemory {
     #[must_use]
     pub fn is_sync(&self) -> bool {
         self.made == Made::Sync
+    }
+
+    /// From here on a page that vanishes is zeros in place of SIGBUS, and
+    /// [`is_whole`](SharedMemory::is_whole) tells. Installs the process-wide handler.
+    ///
+    /// # Errors
+    /// As `MmapOptions::guard_sigbus`.
+    pub fn guard_sigbus(&mut self) -> io::Result<()> {
+        let page = page_size().bytes() as usize;
+        let pages = Span { addr: self.span.addr, len: self.span.len.next_multiple_of(page) };
+        self.guard = Some(SigbusGuard::watch(pages, Zeros::Writable)?);
+        Ok(())
+    }
+
+    /// False when a page had vanished before it was last touched: what was copied out since may be
+    /// zeros, and what was copied in is lost. Always true without a guard.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.guard.as_ref().is_none_or(|guard| guard.lost().is_none())
     }
 
     /// The 4 bytes at `offset`.
@@ -184,6 +207,8 @@ impl SharedMemory {
 
 impl Drop for SharedMemory {
     fn drop(&mut self) {
+        // Before its pages are somebody else's.
+        self.guard = None;
         // SAFETY: the mapping is ours alone, and no borrow of it outlives `self`.
         unsafe { libc::munmap(self.span.addr as *mut _, self.span.len) };
     }

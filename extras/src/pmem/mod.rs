@@ -25,6 +25,7 @@
 
 mod log;
 mod medium;
+mod ways;
 
 use std::fs::File;
 use std::io;
@@ -35,6 +36,7 @@ use mmap_ahead::lab::{LineFlush, SharedMemory};
 
 pub use log::{AppendLog, LogError, Records};
 pub use medium::Medium;
+pub use ways::{BLOCK_LEN, STORE_LEN, StoreWay};
 
 /// From this many bytes on a durable write goes past the caches. As in PMDK
 /// (PMEM_MOVNT_THRESHOLD), not measured here: no machine of ours has persistent memory.

@@ -18,6 +18,7 @@ use super::layout::MAGIC_AT;
 pub(super) struct Area {
     pub(super) memory: SharedMemory,
     file: File,
+    is_guarded: bool,
 }
 
 impl Area {
@@ -69,12 +70,29 @@ impl Area {
     pub(super) fn again(&self) -> Result<Area, ShmError> {
         let path = format!("/proc/self/fd/{}", self.file.as_raw_fd());
         let file = File::options().read(true).write(true).open(path);
-        Area::of(file.map_err(ShmError::of("open of /proc/self/fd"))?, self.memory.len())
+        let file = file.map_err(ShmError::of("open of /proc/self/fd"))?;
+        let mut again = Area::of(file, self.memory.len())?;
+        if self.is_guarded {
+            again.guard_sigbus()?;
+        }
+        Ok(again)
     }
 
     fn of(file: File, len: usize) -> Result<Area, ShmError> {
         let memory = SharedMemory::map(&file, len).map_err(ShmError::of("mmap"))?;
-        Ok(Area { memory, file })
+        Ok(Area { memory, file, is_guarded: false })
+    }
+
+    /// A file that is cut short is an error of [`whole`](Area::whole) from here on, no signal.
+    pub(super) fn guard_sigbus(&mut self) -> Result<(), ShmError> {
+        self.memory.guard_sigbus().map_err(ShmError::of("sigaction(SIGBUS)"))?;
+        self.is_guarded = true;
+        Ok(())
+    }
+
+    /// An error when what was read just now may be zeros in place of what is not there any more.
+    pub(super) fn whole(&self) -> Result<(), ShmError> {
+        if self.memory.is_whole() { Ok(()) } else { Err(ShmError::CutShort) }
     }
 
     /// Writes `magic`, after everything else of the header.

@@ -96,6 +96,18 @@ impl Channel {
         Ok(Channel { area, capacity })
     }
 
+    /// Has the sides that are taken from here on answer [`ShmError::CutShort`] when the file is cut
+    /// short while they use it; without it that is SIGBUS, which ends the process. Of no use to an
+    /// [`anonymous`](Channel::anonymous) one. Installs a process-wide handler of SIGBUS, which hands on
+    /// what is not its own: see `MmapOptions::guard_sigbus` for its limits.
+    ///
+    /// # Errors
+    /// When the handler cannot be installed, or guards 4,096 mappings already.
+    pub fn guard_sigbus(mut self) -> Result<Channel, ShmError> {
+        self.area.guard_sigbus()?;
+        Ok(self)
+    }
+
     /// Takes the sending side.
     ///
     /// # Errors

@@ -30,6 +30,9 @@ pub enum ShmError {
         /// What.
         why: &'static str,
     },
+    /// The file was cut short while it was in use; told only under `guard_sigbus`.
+    #[error("the file was cut short while it was in use")]
+    CutShort,
     /// The other side ended without saying so.
     #[error("the peer died")]
     PeerDied,
@@ -60,7 +63,9 @@ impl From<ShmError> for io::Error {
     fn from(error: ShmError) -> io::Error {
         let kind = match &error {
             ShmError::Configuration { .. } => io::ErrorKind::InvalidInput,
-            ShmError::NotOurs { .. } | ShmError::Corrupt { .. } => io::ErrorKind::InvalidData,
+            ShmError::NotOurs { .. } | ShmError::Corrupt { .. } | ShmError::CutShort => {
+                io::ErrorKind::InvalidData
+            }
             ShmError::Taken { .. } => io::ErrorKind::ResourceBusy,
             ShmError::PeerDied | ShmError::GaveUp | ShmError::Closed => io::ErrorKind::BrokenPipe,
             ShmError::Syscall { source, .. } => source.kind(),

@@ -87,6 +87,16 @@ impl Latch {
         Ok(Latch { area, parties })
     }
 
+    /// As [`Channel::guard_sigbus`](super::Channel::guard_sigbus): for this latch, and for the parties
+    /// that join through it from here on.
+    ///
+    /// # Errors
+    /// When the handler cannot be installed, or guards 4,096 mappings already.
+    pub fn guard_sigbus(mut self) -> Result<Latch, ShmError> {
+        self.area.guard_sigbus()?;
+        Ok(self)
+    }
+
     /// Becomes one of the parties.
     ///
     /// # Errors
@@ -114,7 +124,7 @@ impl Latch {
     ///
     /// # Errors
     /// [`ShmError::PeerDied`] when a party died before it arrived, [`ShmError::GaveUp`] when it was
-    /// dropped, [`ShmError::Corrupt`].
+    /// dropped, [`ShmError::Corrupt`], [`ShmError::CutShort`].
     pub fn wait(&self, timeout: Option<Duration>) -> Result<bool, ShmError> {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         loop {
@@ -137,7 +147,7 @@ impl Latch {
     /// Whether every party has arrived.
     ///
     /// # Errors
-    /// [`ShmError::GaveUp`], [`ShmError::Corrupt`].
+    /// [`ShmError::GaveUp`], [`ShmError::Corrupt`], [`ShmError::CutShort`].
     pub fn is_open(&self) -> Result<bool, ShmError> {
         let mut arrived = 0;
         for number in 0..self.parties {
@@ -148,6 +158,7 @@ impl Latch {
                 _ => return Err(ShmError::Corrupt { why: "a party is in no known state" }),
             }
         }
+        self.area.whole()?;
         Ok(arrived == self.parties)
     }
 

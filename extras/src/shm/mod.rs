@@ -12,10 +12,10 @@
 //! - **Write nonsense** into the shared memory, at any time: an error ([`ShmError::Corrupt`]), never
 //!   undefined behaviour: every position is checked each time it is read, no reference into the memory
 //!   is lent, and bytes are copied by atomics. The bytes themselves are the peer's: validate the copy.
-//! - **Cut the file short**: SIGBUS at the next touch, which ends the process, unless a SIGBUS guard
-//!   is on. Not possible with [`Channel::anonymous`] and [`Latch::anonymous`], whose files are sealed
-//!   against it. With a named file, whoever may write to it may do so: give it to nobody you do not
-//!   trust that far (files made here are for their owner only).
+//! - **Cut the file short**: not possible with [`Channel::anonymous`] and [`Latch::anonymous`], whose
+//!   files are sealed against it. With a named file, whoever may write to it may do so (those made here
+//!   are for their owner only): SIGBUS at the next touch, which ends the process, or
+//!   [`ShmError::CutShort`] under [`Channel::guard_sigbus`].
 //! - **Read it**: whoever may open the file may.
 //!
 //! Kernel: Linux 3.15 (F_OFD_SETLK), 3.17 (memfd_create, for the anonymous ones). /proc must be mounted.

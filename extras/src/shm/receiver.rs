@@ -24,7 +24,7 @@ impl Receiver {
     ///
     /// # Errors
     /// [`ShmError::PeerDied`], when everything that the sender had sent is read;
-    /// [`ShmError::Corrupt`].
+    /// [`ShmError::Corrupt`], [`ShmError::CutShort`].
     pub fn receive(&mut self, bytes: &mut [u8]) -> Result<usize, ShmError> {
         if bytes.is_empty() {
             return Ok(0);
@@ -35,7 +35,7 @@ impl Receiver {
         self.0.memory().copy_out(at, first);
         self.0.memory().copy_out(HEADER_LEN, second);
         if len > 0 {
-            self.0.advance(len);
+            self.0.advance(len)?;
         }
         Ok(len)
     }

@@ -23,7 +23,7 @@ impl Sender {
     ///
     /// # Errors
     /// [`ShmError::Closed`] when the receiver was dropped, [`ShmError::PeerDied`],
-    /// [`ShmError::Corrupt`].
+    /// [`ShmError::Corrupt`], [`ShmError::CutShort`].
     pub fn send_some(&mut self, bytes: &[u8]) -> Result<usize, ShmError> {
         if bytes.is_empty() {
             return Ok(0);
@@ -33,7 +33,7 @@ impl Sender {
         let (first, second) = bytes[..len].split_at(len.min(before_end));
         self.0.memory().copy_in(at, first);
         self.0.memory().copy_in(HEADER_LEN, second);
-        self.0.advance(len);
+        self.0.advance(len)?;
         Ok(len)
     }
 

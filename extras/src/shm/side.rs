@@ -85,9 +85,10 @@ impl Side {
     /// How many bytes lie between the two positions: those to be read.
     ///
     /// # Errors
-    /// [`ShmError::Corrupt`].
+    /// [`ShmError::Corrupt`], [`ShmError::CutShort`].
     pub(super) fn filled(&mut self) -> Result<u64, ShmError> {
         let peer = self.position(self.role.other());
+        self.area.whole()?;
         let (sent, received) = match self.role {
             Role::Sender => (self.own, peer),
             Role::Receiver => (peer, self.own),
@@ -130,11 +131,16 @@ impl Side {
     }
 
     /// Moves on by `len` bytes and tells the peer.
-    pub(super) fn advance(&mut self, len: usize) {
+    ///
+    /// # Errors
+    /// [`ShmError::CutShort`]: what was copied is worth nothing.
+    pub(super) fn advance(&mut self, len: usize) -> Result<(), ShmError> {
+        self.area.whole()?;
         self.own += len as u64;
         let position = self.area.memory.word64(self.role.offset() + POSITION);
         position.store(self.own, Ordering::Release);
         self.event(self.role).tell();
+        Ok(())
     }
 
     /// What the peer has told so far; to be asked before looking at its position.
