@@ -54,6 +54,8 @@
 //! - **Prefetching never fails a read.** What the kernel refuses is counted in [`Stats`] and left to
 //!   the kernel's own behaviour. A truncated file is SIGBUS for the reader, as with memmap2, and never
 //!   for the helper.
+//! - **Writing**: a mapping grows with its file ([`MmapMut::grow`]), and tells where it was stored to
+//!   ([`MmapMut::track_stores`], [`MmapMut::flush_dirty`]); for logs see [`AppendMap`].
 //! - **Fork**: the child's mappings stay readable, but nobody reads ahead there.
 //! - `MMAP_AHEAD=off` in the environment switches all of it off.
 //! - A process gets one or two threads named `mmap-ahead` with the first mapping that is followed

@@ -34,7 +34,7 @@ fn write_until_killed(path: &Path) -> ! {
         for word in 0..WORDS {
             store(&mut map, at + word * 8, number);
         }
-        if number as usize % RECORDS == 0 {
+        if (number as usize).is_multiple_of(RECORDS) {
             if map.len() < 64 * STEP {
                 map.grow(map.len() + STEP).unwrap();
                 let last = map.len() - 8;

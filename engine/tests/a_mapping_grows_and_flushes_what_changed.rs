@@ -141,6 +141,12 @@ fn tracking_goes_on_when_the_mapping_grows() {
             assert!(tracker.take().unwrap().is_empty());
             map[LEN + page()] = 1;
             assert!(tracker.take().unwrap().ranges()[0].contains(&(LEN + page())));
+            // New bytes of a page that was there count as well.
+            let end = map.len();
+            map.grow(end + 10).unwrap();
+            tracker.take().unwrap();
+            map.grow(end + 20).unwrap();
+            assert!(tracker.take().unwrap().ranges()[0].contains(&(end + 15)));
             println!("seen: {mechanism:?} on {place:?}");
         }
     }

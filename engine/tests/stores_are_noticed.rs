@@ -4,6 +4,8 @@
 //! It fails when a store is missed, when a page is told that was not stored to (beyond the mechanism's
 //! granule), and when no mechanism ran at all.
 
+#![allow(clippy::single_range_in_vec_init, reason = "one range is what is meant")]
+
 mod common;
 
 use std::collections::BTreeSet;
@@ -205,8 +207,9 @@ fn no_store_is_lost_while_others_ask() {
                 for _ in 0..STORES {
                     let at = random.below(bytes.len());
                     let before = takes_done.load(Ordering::SeqCst);
-                    // SAFETY: inside the slice, which is borrowed mutably.
-                    unsafe { std::ptr::write_volatile(bytes.as_mut_ptr().add(at), 1) };
+                    let place: *mut u8 = &raw mut bytes[at];
+                    // SAFETY: inside the slice, which is borrowed mutably. Volatile: not left out.
+                    unsafe { place.write_volatile(1) };
                     log.push((before, base + at));
                 }
                 log

@@ -131,15 +131,15 @@ impl Writer {
             self.model.resize(len, 0);
         }
         let count = 1 + self.random.below(50);
-        let mut range = usize::MAX..0;
+        let (mut first, mut end) = (usize::MAX, 0);
         for _ in 0..count {
             let at = self.random.below(self.map.len());
             let value = self.random.below(255) as u8 + 1;
             self.map[at] = value;
             self.model[at] = value;
-            range = range.start.min(at)..range.end.max(at + 1);
+            (first, end) = (first.min(at), end.max(at + 1));
         }
-        range
+        first..end
     }
 
     fn flush(&mut self, how: Flush, stored: std::ops::Range<usize>) {

@@ -89,6 +89,23 @@ fn a_length_is_not_believed_without_its_bytes() {
     ));
 }
 
+/// Cut anywhere, or with something behind its end.
+#[test]
+fn a_file_of_another_length_is_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(snapshots) = begin(MmapMut::map_anon(3 * PAGE).unwrap(), dir.path()) else { return };
+    let path = dir.path().join("000000.snapshot");
+    let whole = fs::read(&path).unwrap();
+    for len in (0..whole.len()).step_by(7).chain([whole.len() - 1]) {
+        fs::write(&path, &whole[..len]).unwrap();
+        assert!(matches!(restore(dir.path(), 0), Err(SnapshotError::Damaged { .. })), "{len}");
+    }
+    fs::write(&path, [&whole[..], b"x"].concat()).unwrap();
+    assert!(matches!(restore(dir.path(), 0), Err(SnapshotError::Damaged { .. })));
+    fs::write(&path, &whole).unwrap();
+    assert!(restore(dir.path(), 0).unwrap() == snapshots.map()[..]);
+}
+
 #[test]
 fn a_snapshot_holds_the_pages_that_were_stored_to() {
     let dir = tempfile::tempdir().unwrap();

@@ -6,6 +6,7 @@ use std::os::fd::RawFd;
 #[derive(Debug)]
 pub(crate) struct Tied;
 
+#[allow(dead_code, reason = "where mappings cannot change their length, either")]
 impl Tied {
     pub(crate) fn keeping(_file: Option<RawFd>) -> Tied {
         Tied

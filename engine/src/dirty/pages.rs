@@ -33,7 +33,7 @@ impl PageSet {
         self.words.resize(len.div_ceil(WORD_BITS), 0);
         self.len = len;
         self.insert(before..len);
-        if let Some(last) = self.words.last_mut().filter(|_| len % WORD_BITS != 0) {
+        if let Some(last) = self.words.last_mut().filter(|_| !len.is_multiple_of(WORD_BITS)) {
             *last &= u64::MAX >> (WORD_BITS - len % WORD_BITS);
         }
     }
@@ -103,6 +103,7 @@ impl DirtyPages {
 }
 
 #[cfg(test)]
+#[allow(clippy::single_range_in_vec_init, reason = "one range is what is meant")]
 mod tests {
     use super::*;
     use proptest::prelude::*;

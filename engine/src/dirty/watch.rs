@@ -144,11 +144,15 @@ impl Watch {
         state.live = None;
     }
 
-    /// Goes on where the mapping lies now. Pages that are new count as stored to.
+    /// Goes on where the mapping lies now. What is new counts as stored to, also in a page that was there.
     pub(super) fn resume(&self, shape: Shape) -> io::Result<()> {
         let mut state = self.lock();
+        let added = pages_of(&(state.shape.len.min(shape.len)..shape.len), shape.lead());
         state.shape = shape;
-        state.askers.iter_mut().for_each(|asker| asker.stored.resize(shape.pages()));
+        for asker in &mut state.askers {
+            asker.stored.resize(shape.pages());
+            asker.stored.insert(added.clone());
+        }
         let live = StoreWatch::start(shape.span(), state.mechanism)?;
         state.granule = live.granule();
         state.took = None;
@@ -189,8 +193,11 @@ impl State {
     }
 }
 
-/// The pages of some bytes that begin `lead` bytes into the first page.
+/// The pages of some bytes, counted from `lead` bytes into the first page.
 fn pages_of(bytes: &Range<usize>, lead: usize) -> Range<usize> {
+    if bytes.is_empty() {
+        return 0..0;
+    }
     (bytes.start + lead) / page_len()..(bytes.end + lead).div_ceil(page_len())
 }
 

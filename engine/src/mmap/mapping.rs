@@ -149,15 +149,18 @@ impl<M: Mapped> Mapping<M> {
         &self.parts.follow
     }
 
+    #[cfg(all(target_os = "linux", not(elsewhere)))]
     pub(super) fn origin(&self) -> &Origin {
         &self.parts.origin
     }
 
+    #[cfg(all(target_os = "linux", not(elsewhere)))]
     pub(super) fn tied(&self) -> &Tied {
         &self.parts.tied
     }
 
     /// The memory, and what notices stores to it.
+    #[cfg(all(target_os = "linux", not(elsewhere)))]
     pub(super) fn map_and_tied(&mut self) -> (&M, &mut Tied) {
         let parts = &mut *self.parts;
         (&parts.map, &mut parts.tied)
@@ -208,13 +211,13 @@ impl<M: Mapped> Mapping<M> {
     #[cfg(target_os = "linux")]
     pub(super) fn resize(
         &mut self,
-        change: impl FnOnce(&mut M) -> io::Result<()>,
+        change: impl FnOnce(&mut M, &Tied) -> io::Result<()>,
     ) -> io::Result<()> {
         let parts = &mut *self.parts;
         parts.follow.settle();
         parts.tied.settle();
         parts.presence.suspend();
-        let result = change(&mut parts.map);
+        let result = change(&mut parts.map, &parts.tied);
         parts.presence.resume(extent(&parts.map, &parts.origin), parts.access);
         parts.tied.resume(parts.map.addr(), parts.map.len());
         *parts.follow = follow(&parts.map, None, None, parts.access, &parts.origin);

@@ -122,7 +122,7 @@ macro_rules! advice_methods {
                 new_len: usize,
                 options: RemapOptions,
             ) -> io::Result<()> {
-                self.inner.resize(|map| {
+                self.inner.resize(|map, _| {
                     // SAFETY: the same contract, passed on to the caller.
                     unsafe { map.remap(new_len, options) }
                 })

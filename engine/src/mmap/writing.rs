@@ -5,8 +5,6 @@ use std::io;
 use std::ops::Range;
 use std::os::fd::AsRawFd;
 
-use memmap2::RemapOptions;
-
 use super::{Backing, MmapMut};
 use crate::dirty::{DirtyTracker, Flushed, Mechanism};
 use crate::{Error, sys};
@@ -49,16 +47,15 @@ impl MmapMut {
         if new_len == self.len() {
             return Ok(());
         }
-        let end = self.inner.origin().file_offset.checked_add(new_len as u64);
-        let end = end.ok_or(io::ErrorKind::FileTooLarge)?;
+        let offset = self.inner.origin().file_offset;
+        let end = offset.checked_add(new_len as u64).ok_or(io::ErrorKind::FileTooLarge)?;
         let file_len = file.metadata()?.len();
         if file_len < end {
             sys::make_longer(file, file_len, end)?;
         }
-        let grown = self.inner.resize(|map| {
-            // SAFETY: the file reaches as far as the mapping will, and nobody makes it shorter: that was
-            // promised when it was mapped. No slice of it is alive, since `self` is borrowed mutably.
-            unsafe { map.remap(new_len, RemapOptions::new().may_move(true)) }
+        let grown = self.inner.resize(|map, tied| match tied.file() {
+            Some(file) => sys::remap_longer(map, file, offset, new_len),
+            None => Ok(()),
         });
         if grown.is_err() && file_len < end {
             self.file("growing a mapping")?.set_len(file_len)?;

@@ -101,7 +101,7 @@ pub(crate) use usage::{Faults, faults_before_ours, faults_of_others, tell_own_fa
 pub use usage::{Usage, UsageOf, usage};
 pub(crate) use wake::{Wake, wait_readable};
 pub(crate) use wipe::{fork_guard_init, in_forked_child};
-pub(crate) use write_back::{make_longer, start_writing};
+pub(crate) use write_back::{make_longer, remap_longer, start_writing};
 pub(crate) use write_protect::StoreWatch;
 
 use std::io;

@@ -54,7 +54,7 @@ impl Snapshot {
 
     /// Whether it needs none before it.
     pub(super) fn is_all(&self) -> bool {
-        self.ranges == [0..self.len]
+        self.ranges == std::slice::from_ref(&(0..self.len))
     }
 
     /// Makes `bytes`, which are as they were before it, what they were when it was taken.

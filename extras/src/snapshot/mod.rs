@@ -125,7 +125,7 @@ impl Snapshots {
         // Asked in any case: what was stored before this one is in it.
         let dirty = self.tracker.take().map_err(SnapshotError::Tracking)?;
         match self.owed {
-            Owed::Everything => self.take_ranges(&[0..self.map.len()]),
+            Owed::Everything => self.take_ranges(std::slice::from_ref(&(0..self.map.len()))),
             Owed::Nothing => self.take_ranges(DirtyPages::ranges(&dirty)),
         }
     }

@@ -5,6 +5,9 @@
 //! the window with mprotect(2), leaves its number in a bounded [`ring`] and rings the bell.
 //! Everything that is not a load from a guarded page goes to the handler that was there before.
 //!
+//! The same table and handler notice [`stores`] to writable mappings whose windows are closed to stores only,
+//! and closed again whenever somebody asks: [`watch_stores`].
+//!
 //! Limits, which the documentation of `Mode::Guard` repeats: a system call given a closed page
 //! returns EFAULT; a thread that blocks SIGSEGV is killed by a trip; whoever replaces the SIGSEGV
 //! handler later must hand on to it; a library that holds this code must not be unloaded.
