@@ -53,7 +53,8 @@
 //!   next: [`MmapOptions::record`], [`Mmap::replay`].
 //! - **Prefetching never fails a read.** What the kernel refuses is counted in [`Stats`] and left to
 //!   the kernel's own behaviour. A truncated file is SIGBUS for the reader, as with memmap2, and never
-//!   for the helper.
+//!   for the helper; an error in its place for whoever asks: [`Mmap::read_at`], [`Mmap::guarded`],
+//!   [`MmapOptions::guard_sigbus`].
 //! - **Fork**: the child's mappings stay readable, but nobody reads ahead there.
 //! - `MMAP_AHEAD=off` in the environment switches all of it off.
 //! - A process gets one or two threads named `mmap-ahead` with the first mapping that is followed

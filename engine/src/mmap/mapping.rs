@@ -15,6 +15,8 @@ use super::{Extent, Presence};
 use crate::Error;
 use crate::options::Ahead;
 use crate::runtime::{Access, Follow, Region};
+#[cfg(all(target_os = "linux", not(elsewhere)))]
+use crate::sys::Span;
 
 /// What the bytes of a mapping belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -200,6 +202,12 @@ impl<M: Mapped> Mapping<M> {
     /// Takes the mapping under the SIGBUS guard.
     pub(super) fn guard(&self) -> io::Result<()> {
         self.parts.presence.guard(self.extent(), self.parts.access)
+    }
+
+    /// All of it, whole pages.
+    #[cfg(all(target_os = "linux", not(elsewhere)))]
+    pub(super) fn pages(&self) -> Span {
+        self.extent().pages(0..self.map().len())
     }
 
     fn extent(&self) -> Extent {

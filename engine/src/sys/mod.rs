@@ -4,6 +4,7 @@
 //! leaves this module is safe to use.
 
 mod advise;
+mod area;
 mod arena;
 mod around;
 mod bell;
@@ -35,6 +36,7 @@ pub(crate) use advise::{
     advise_normal, advise_random, drop_from_page_table, has_populate, has_populate_for_stores,
     populate, populate_around, populate_for_stores, will_need,
 };
+pub(crate) use area::{Area, Request, lock, replace_fresh};
 pub(crate) use arena::{Cell, FRAME_LEN, Fork};
 pub(crate) use around::fault_around;
 pub(crate) use bell::Bell;

@@ -101,11 +101,12 @@ impl Presence {
 
     /// What is wrong with the mapping as a whole, as far as can be told.
     pub(super) fn error(&self, extent: Extent) -> Option<Error> {
-        let lost = self.lost().map(|lost| extent.of_pages(lost)).filter(|lost| !lost.is_empty());
-        match lost {
-            Some(lost) => Some(self.vanished(extent, lost.start)),
-            None => self.check_len(extent, 0..self.present_len).err(),
+        // First, since it knows to the byte where a file was cut.
+        if let Err(error) = self.check_len(extent, 0..self.present_len) {
+            return Some(error);
         }
+        let lost = extent.of_pages(self.lost()?);
+        (!lost.is_empty()).then(|| self.vanished(extent, lost.start))
     }
 
     /// Whether `range` was not replaced by zeros and still lies within the file.
@@ -206,7 +207,7 @@ impl Extent {
     }
 
     /// The whole pages that hold `range`.
-    fn pages(self, range: Range<usize>) -> Span {
+    pub(super) fn pages(self, range: Range<usize>) -> Span {
         let page = sys::page_size().bytes() as usize;
         let start = (self.addr + range.start) / page * page;
         let end = (self.addr + range.end).next_multiple_of(page);
