@@ -101,12 +101,13 @@ impl Presence {
 
     /// What is wrong with the mapping as a whole, as far as can be told.
     pub(super) fn error(&self, extent: Extent) -> Option<Error> {
-        // First, since it knows to the byte where a file was cut.
-        if let Err(error) = self.check_len(extent, 0..self.present_len) {
+        let lost = self.lost().map(|lost| extent.of_pages(lost)).filter(|lost| !lost.is_empty());
+        // A cut is known to the byte, a replaced page lies at or behind it, or is another story.
+        let before = lost.as_ref().map_or(self.present_len, |lost| lost.start);
+        if let Err(error) = self.check_len(extent, 0..before.min(self.present_len)) {
             return Some(error);
         }
-        let lost = extent.of_pages(self.lost()?);
-        (!lost.is_empty()).then(|| self.vanished(extent, lost.start))
+        lost.map(|lost| self.vanished(extent, lost.start))
     }
 
     /// Whether `range` was not replaced by zeros and still lies within the file.
