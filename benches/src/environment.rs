@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::device::{self, Disk};
 
-/// The machine, as far as it matters to reading files.
+/// The machine, as far as it matters to reading files. What a line does not say is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Environment {
     /// The kernel's release.
     pub kernel: String,

@@ -6,11 +6,13 @@ use std::process::{Command, Output, Stdio};
 
 use rustix::process::{Signal, set_parent_process_death_signal};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::Error;
 use crate::cache::CacheState;
 use crate::result::RunResult;
 use crate::run::RunSpec;
+use crate::watch::{Seen, WATCH_COMMAND, WatchSpec};
 
 /// The hidden subcommand under which the program makes one run.
 pub const RUN_COMMAND: &str = "__run";
@@ -45,15 +47,38 @@ impl Children {
 
 impl Spawner for Children {
     fn run(&mut self, spec: &RunSpec) -> Result<RunResult, Error> {
-        self.cache.prepare(&spec.path)?;
-        let mut command = hidden_command(&self.program, RUN_COMMAND, spec)?;
+        let (result, cached_before, cached_after) = self.child(RUN_COMMAND, spec, spec)?;
+        Ok(RunResult { cached_before, cached_after, ..result })
+    }
+}
+
+impl Children {
+    /// Makes one watched run, from the state of the cache that it belongs to.
+    ///
+    /// # Errors
+    /// Whatever went wrong, naming the engine.
+    pub fn watch(&self, spec: &WatchSpec) -> Result<Seen, Error> {
+        self.child(WATCH_COMMAND, spec, &spec.run).map(|(seen, ..)| seen)
+    }
+
+    /// What the child prints, and the share of the file that was cached before and after it.
+    fn child<T: DeserializeOwned>(
+        &self,
+        name: &str,
+        argument: &impl Serialize,
+        spec: &RunSpec,
+    ) -> Result<(T, Option<f64>, Option<f64>), Error> {
+        let cached_before = self.cache.prepare(&spec.path)?;
+        let mut command = hidden_command(&self.program, name, argument)?;
         let output = command.output().map_err(Error::at(&self.program))?;
         if !output.status.success() {
             return Err(failure(&spec.engine, &output));
         }
-        serde_json::from_slice(&output.stdout).map_err(|error| {
+        let said = serde_json::from_slice(&output.stdout).map_err(|error| {
             Error::failed(format!("engine {} printed no result: {error}", spec.engine))
-        })
+        })?;
+        let cached_after = self.cache.check_after(&spec.path)?;
+        Ok((said, cached_before, cached_after))
     }
 }
 

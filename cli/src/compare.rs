@@ -8,14 +8,20 @@ use mmap_ahead_bench::compare::{self as harness, Comparison, Plan, Progress};
 use mmap_ahead_bench::datafile::{Afterwards, DataFile};
 use mmap_ahead_bench::engine::{BASELINE, Engine};
 use mmap_ahead_bench::environment::Environment;
+use mmap_ahead_bench::job::Job;
 use mmap_ahead_bench::pattern::Pattern;
 use mmap_ahead_bench::read_ahead::ReadAhead;
 use mmap_ahead_bench::run::{self, RunSpec};
 use mmap_ahead_bench::spawn::Children;
+use mmap_ahead_bench::watch::Watch;
 use mmap_ahead_bench::{Error, device, size};
+use mmap_ahead_plots::report::Told;
 
+use crate::demo::limit_is_known;
+use crate::matrix::{Wanted, matrix};
 use crate::output::{self, Bar};
-use crate::place;
+use crate::report::{self, Lines};
+use crate::{again, place, watched};
 
 /// Compare engines over one file: A B C A B C, each run in a fresh process
 ///
@@ -74,13 +80,16 @@ pub(crate) struct Arguments {
     /// Keep this many processors busy with background readers meanwhile
     #[arg(long, default_value_t = 0)]
     busy: u32,
-    /// A real program's job instead of a pattern (not built yet)
-    #[arg(long)]
-    job: Option<String>,
-    /// All patterns and cache states (not built yet)
-    #[arg(long)]
+    /// A real program's job in place of a pattern: lines, blake3, csv, arrow, tensors (a build with
+    /// --features jobs); engines that lend the whole file as one slice
+    #[arg(long, conflicts_with_all = ["pattern", "touch", "steps", "threads"])]
+    job: Option<Job>,
+    /// All patterns, cold and warm, on this disk (at read_ahead_kb 128 and its own), tmpfs, xfs and
+    /// btrfs (root): prints the page that benches/RESULTS.md is. Takes --size, --runs, --dir, --seed
+    #[arg(long, conflicts_with_all = ["file", "report", "job"])]
     matrix: bool,
-    /// Write a report with figures (not built yet)
+    /// Write results, figures and a page that tells of them there; cold, `direct` joins the engines
+    /// as the disk's limit, and each engine runs twice more while it is looked at
     #[arg(long)]
     report: Option<PathBuf>,
     /// One JSON object a line
@@ -90,6 +99,15 @@ pub(crate) struct Arguments {
 
 pub(crate) fn compare(arguments: &Arguments) -> Result<(), Error> {
     check(arguments)?;
+    if arguments.matrix {
+        return matrix(&Wanted {
+            dir: arguments.dir.clone().unwrap_or_else(place::default_dir),
+            size: arguments.size,
+            seed: arguments.seed,
+            rounds: arguments.runs,
+            json: arguments.json,
+        });
+    }
     let file = data_file(arguments)?;
     let read_ahead = arguments.read_ahead_kb.map(|kib| ReadAhead::set(file.path(), kib));
     let _read_ahead = read_ahead.transpose()?;
@@ -103,9 +121,38 @@ pub(crate) fn compare(arguments: &Arguments) -> Result<(), Error> {
     let comparison = run_all(arguments, &plan, &mut children)?;
     drop(busy);
     if arguments.json {
-        return comparison.ratios.iter().try_for_each(output::json_line);
+        comparison.ratios.iter().try_for_each(output::json_line)?;
+    } else {
+        output::line(&table(&plan, &comparison))?;
     }
-    output::line(&table(&plan, &comparison))
+    match &arguments.report {
+        Some(dir) => write_report(&plan, &comparison, &children, dir),
+        None => Ok(()),
+    }
+}
+
+/// Watches every engine once more, and writes the report. Its path goes to standard error, where it
+/// disturbs no JSON.
+fn write_report(
+    plan: &Plan,
+    comparison: &Comparison,
+    children: &Children,
+    dir: &Path,
+) -> Result<(), Error> {
+    let mut lines = Lines::default();
+    lines.add_all(&comparison.runs)?;
+    lines.add_all(&comparison.ratios)?;
+    let watchable = plan.engines.iter().copied().filter(|engine| *engine != Engine::Direct);
+    let (engines, mut left_out) = (watchable.collect::<Vec<_>>(), Vec::new());
+    for watch in [Watch::Touches, Watch::Memory] {
+        let (run, machine) = (&plan.spec, &plan.environment);
+        left_out.extend(watched::add(&mut lines, children, run, &engines, watch, machine)?);
+    }
+    let commands = again::commands(&plan.environment, dir);
+    let told = Told { commands, left_out, ..Told::default() };
+    let page = report::write(&lines, told, dir)?;
+    eprintln!("Written: {}", page.display());
+    Ok(())
 }
 
 /// Makes all runs; with --json each is printed as soon as it ends.
@@ -127,14 +174,6 @@ fn run_all(
 
 /// Everything that can be refused before a file is made.
 fn check(arguments: &Arguments) -> Result<(), Error> {
-    let later = [
-        ("--job", arguments.job.is_some()),
-        ("--matrix", arguments.matrix),
-        ("--report", arguments.report.is_some()),
-    ];
-    if let Some((name, _)) = later.iter().find(|(_, given)| *given) {
-        return Err(Error::NotBuilt(format!("compare {name}")));
-    }
     arguments.pattern.check_built()?;
     for (index, engine) in arguments.engines.iter().enumerate() {
         if arguments.engines[..index].contains(engine) {
@@ -153,7 +192,10 @@ fn data_file(arguments: &Arguments) -> Result<DataFile, Error> {
     let dir = arguments.dir.clone().unwrap_or_else(place::default_dir);
     let in_memory = device::is_memory(&device::file_system(&dir)?);
     let afterwards = if arguments.keep { Afterwards::Keep } else { Afterwards::Remove };
-    let file = DataFile::make(&dir, arguments.size, arguments.seed, afterwards)?;
+    let file = match arguments.job {
+        Some(job) => job.file(&dir, arguments.size, arguments.seed, afterwards)?,
+        None => DataFile::make(&dir, arguments.size, arguments.seed, afterwards)?,
+    };
     if !in_memory {
         CacheState::Cold.prepare(file.path())?;
     }
@@ -161,6 +203,11 @@ fn data_file(arguments: &Arguments) -> Result<DataFile, Error> {
 }
 
 fn plan(arguments: &Arguments, path: &Path) -> Plan {
+    let mut engines = arguments.engines.clone();
+    let cold_report = arguments.report.is_some() && arguments.cache == CacheState::Cold;
+    if cold_report && !engines.contains(&Engine::Direct) && limit_is_known(path) {
+        engines.push(Engine::Direct);
+    }
     Plan {
         spec: RunSpec {
             path: path.to_owned(),
@@ -173,12 +220,14 @@ fn plan(arguments: &Arguments, path: &Path) -> Plan {
             memory_limit: arguments.memory_limit,
             steps: arguments.steps,
             threads: Some(usize::from(arguments.threads)),
+            job: arguments.job.map(|job| job.to_string()),
         },
-        engines: arguments.engines.clone(),
+        engines,
         baseline: arguments.baseline,
         rounds: arguments.runs,
         time_limit: None,
         environment: Environment { busy: arguments.busy, ..Environment::of(path) },
+        file_extents: device::extents(path),
     }
 }
 
@@ -188,17 +237,24 @@ fn header(plan: &Plan, file_bytes: u64) -> String {
         0 => String::new(),
         busy => format!(", {busy} busy readers beside"),
     };
+    let extents = match plan.file_extents {
+        Some(count) => format!(" in {count} extents"),
+        None => String::new(),
+    };
     format!(
-        "seed {}\n{}\n{} ({}), {}, {}, {} rounds{busy}",
+        "seed {}\n{}\n{} ({}{extents}), {}, {}, {} rounds{busy}",
         spec.seed,
         plan.environment.line(),
         spec.path.display(),
         size::rounded(file_bytes),
-        spec.pattern,
+        spec.name(),
         spec.cache,
         plan.rounds
     )
 }
+
+/// An interval this wide around 1 decides nothing.
+const WIDE: f64 = 0.1;
 
 const HEAD: [&str; 9] = [
     "engine",
@@ -223,6 +279,13 @@ fn table(plan: &Plan, comparison: &Comparison) -> String {
     } else if let Some(ratio) = comparison.ratios.iter().find(|ratio| ratio.ci_coverage < 0.95) {
         let percent = ratio.ci_coverage * 100.0;
         text += &format!("\nWith so few rounds the interval covers {percent:.0}%, not 95%.");
+    }
+    for ratio in &comparison.ratios {
+        let [low, high] = ratio.speedup_ci95;
+        if low < 1.0 && high > 1.0 && high - low > WIDE {
+            let engine = &ratio.engine;
+            text += &format!("\n{engine}: too noisy to decide; more --runs, or an idle machine.");
+        }
     }
     text
 }

@@ -1,6 +1,6 @@
 //! The subcommands that the program starts itself with, not meant for people.
 
-use mmap_ahead_bench::{Error, busy, run, spawn};
+use mmap_ahead_bench::{Error, busy, run, spawn, watch};
 
 use crate::output;
 
@@ -19,6 +19,11 @@ impl Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
     spawn::die_with_parent();
     output::json_line(&run::run(&arguments.parse()?)?)
+}
+
+pub(crate) fn watch(arguments: &Arguments) -> Result<(), Error> {
+    spawn::die_with_parent();
+    output::json_line(&watch::watch(&arguments.parse()?)?)
 }
 
 pub(crate) fn busy(arguments: &Arguments) -> Result<(), Error> {

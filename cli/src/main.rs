@@ -2,17 +2,24 @@
 
 #![forbid(unsafe_code)]
 
+mod again;
 mod compare;
 mod demo;
 mod doctor;
-mod figure;
 mod hidden;
+mod matrix;
 mod not_built;
 mod output;
 mod place;
+mod plot;
+mod pm;
 mod probe;
 mod read;
+mod record;
+mod report;
+mod sim;
 mod story;
+mod watched;
 
 use std::process::ExitCode;
 
@@ -33,17 +40,16 @@ enum Command {
     Read(read::Arguments),
     Compare(compare::Arguments),
     Doctor(doctor::Arguments),
-    /// Run the simulator (not built yet)
-    Sim(not_built::Arguments),
-    /// The four ways to make a small store durable, timed (not built yet)
-    Pm(not_built::Arguments),
-    /// Record the page faults of any program (not built yet)
-    Record(not_built::Arguments),
-    /// Draw figures from result files (not built yet)
-    Plot(not_built::Arguments),
+    Sim(sim::Arguments),
+    Pm(pm::Arguments),
+    Record(record::Arguments),
+    Plot(plot::Arguments),
     /// One run, in this process; how `compare` starts its children.
     #[command(name = "__run", hide = true)]
     Run(hidden::Arguments),
+    /// One watched run; how reports start theirs.
+    #[command(name = "__watch", hide = true)]
+    Watch(hidden::Arguments),
     /// A background reader; how `compare --busy` starts them.
     #[command(name = "__busy", hide = true)]
     Busy(hidden::Arguments),
@@ -65,11 +71,12 @@ fn dispatch(command: Command) -> Result<(), Error> {
         Command::Doctor(arguments) => doctor::doctor(&arguments),
         Command::Read(arguments) => read::read(&arguments),
         Command::Compare(arguments) => compare::compare(&arguments),
-        Command::Sim(_) => not_built::answer("sim"),
-        Command::Pm(_) => not_built::answer("pm"),
-        Command::Record(_) => not_built::answer("record"),
-        Command::Plot(_) => not_built::answer("plot"),
+        Command::Sim(arguments) => sim::sim(&arguments),
+        Command::Record(arguments) => record::record(&arguments),
+        Command::Pm(arguments) => pm::pm(&arguments),
+        Command::Plot(arguments) => plot::plot(&arguments),
         Command::Run(arguments) => hidden::run(&arguments),
+        Command::Watch(arguments) => hidden::watch(&arguments),
         Command::Busy(arguments) => hidden::busy(&arguments),
     }
 }

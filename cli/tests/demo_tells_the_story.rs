@@ -10,7 +10,7 @@ use mmap_ahead_bench::result::{RatioResult, RunResult};
 use support::{in_memory, mmap_ahead, parts, scratch};
 
 #[test]
-fn demo_prints_a_table_and_writes_results_and_figures() {
+fn demo_prints_a_table_and_writes_results_figures_and_a_page() {
     let dir = scratch();
     let out = scratch();
     let text = |path: &std::path::Path| path.to_str().unwrap().to_owned();
@@ -25,13 +25,20 @@ fn demo_prints_a_table_and_writes_results_and_figures() {
     } else {
         assert!(printed.contains("\ncold ") && printed.contains("\nwarm "), "{printed}");
     }
-    for name in ["demo.png", "demo.svg"] {
+    for name in ["index.html", "throughput.png", "throughput.svg", "speedup.svg"] {
         assert!(fs::metadata(out.path().join(name)).unwrap().len() > 1000, "{name}");
     }
+    let page = fs::read_to_string(out.path().join("index.html")).unwrap();
+    assert!(page.contains("page fault") && page.contains("demo --size 4MiB"), "the story is told");
     let results = fs::read_to_string(out.path().join("results.jsonl")).unwrap();
     let runs = results.lines().filter(|l| serde_json::from_str::<RunResult>(l).is_ok()).count();
     let ratios = results.lines().filter(|l| serde_json::from_str::<RatioResult>(l).is_ok()).count();
-    assert_eq!(runs + ratios, results.lines().count());
+    let parsed = mmap_ahead_plots::Results::parse("results.jsonl", &results).unwrap();
+    assert_eq!((parsed.runs.len(), parsed.ratios.len()), (runs, ratios));
+    if !in_memory(dir.path()) {
+        assert_eq!((parsed.fault_maps.len(), parsed.latencies.len()), (2, 2), "{printed}");
+        assert!(parsed.memories.len() >= 2, "{printed}");
+    }
     assert!(runs >= 3 * 7 && ratios >= 2, "{runs} runs, {ratios} ratios");
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "files were left behind");
 }

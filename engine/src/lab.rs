@@ -1,15 +1,25 @@
 //! Safe wrappers that the simulator, the benches and the command line need and may not write
 //! themselves, because they forbid unsafe code. Not part of the public API: no promise is made.
 
+mod mechanisms;
+mod pages;
+
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::path::Path;
 
+pub use self::mechanisms::{Frames, Looks};
+pub use self::pages::{cached_in, held_pages};
 pub use crate::reader::direct::{Depth, DirectFile};
 pub use crate::sys::{CacheView, Tried, Usage, UsageOf, tried, usage};
-pub use crate::sys::{Userfault, try_userfault};
-use crate::{Error, Mmap, MmapOptions, Paged, PagedOptions};
+pub use crate::sys::{FaultEvents, FaultsOf};
+pub use crate::sys::{LiveAdvice, LiveMap};
+pub use crate::sys::{Userfault, extents, try_userfault};
+// Memory that other processes store to, and what makes its stores durable: for extras.
+pub use crate::sys::{ForkedChild, is_locked_by_others, try_lock};
+pub use crate::sys::{FutexScope, LineFlush, SharedMemory, futex_wait, futex_wake_all};
+use crate::{Error, Mmap, MmapMut, MmapOptions, Paged, PagedOptions};
 
 /// How the peers map a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +42,14 @@ pub enum Peer {
 /// Those of memmap2.
 pub fn map_file(file: &File, options: &MmapOptions) -> io::Result<Mmap> {
     crate::sys::lab_map(file, options)
+}
+
+/// Maps such a file to be stored to.
+///
+/// # Errors
+/// Those of memmap2.
+pub fn map_file_mut(file: &File, options: &MmapOptions) -> io::Result<MmapMut> {
+    crate::sys::lab_map_mut(file, options)
 }
 
 /// Opens a file that the laboratory made and nobody changes as a [`Paged`].

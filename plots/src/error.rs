@@ -9,13 +9,13 @@ pub enum Error {
     /// There is nothing to draw.
     #[error("no results to draw")]
     Empty,
-    /// A result holds something no measurement can give.
-    #[error("result `{engine}` in `{group}`: {what}")]
-    BadResult {
-        /// The scenario of the result.
-        group: String,
-        /// Its engine.
-        engine: String,
+    /// A line of a result file is damaged, or of an unknown kind.
+    #[error("{file}: line {line}: {what}")]
+    Line {
+        /// The file's name.
+        file: String,
+        /// Counted from 1.
+        line: usize,
         /// What is wrong with it, in words.
         what: String,
     },
@@ -33,6 +33,14 @@ pub enum Error {
     #[error("painting failed: {what}")]
     Paint {
         /// What the back end said.
+        what: String,
+    },
+    /// A result file could not be read.
+    #[error("cannot read {}: {what}", path.display())]
+    Read {
+        /// Which one.
+        path: PathBuf,
+        /// Why, in words.
         what: String,
     },
     /// A file or folder could not be written.

@@ -1,15 +1,9 @@
-//! A figure as data: rectangles, lines and texts in pixels. One painter for every back end.
+//! A figure as data: marks, lines and texts in pixels. What paints it is in `paint`.
 
-use plotters::backend::{BitMapBackend, DrawingBackend, SVGBackend};
-use plotters::coord::Shift;
-use plotters::drawing::{DrawingArea, DrawingAreaErrorKind, IntoDrawingArea};
-use plotters::element::{PathElement, Rectangle};
-use plotters::style::text_anchor::{HPos, Pos, VPos};
-use plotters::style::{Color, FontFamily, IntoFont, RGBColor, ShapeStyle};
+use plotters::style::RGBColor;
 
-use crate::Error;
 use crate::palette;
-use crate::text::{self, Size, Weight};
+use crate::text::{Size, Weight};
 
 /// A filled rectangle; `right` and `bottom` are just outside.
 #[derive(Clone, Debug)]
@@ -30,12 +24,94 @@ pub(crate) struct Line {
     pub(crate) width: u32,
 }
 
+/// How a curve is broken, so that curves differ in more than their colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dash {
+    Solid,
+    Long,
+    Medium,
+    Dots,
+    /// Kept for limits.
+    Short,
+}
+
+impl Dash {
+    /// The one of the `index`th curve.
+    pub(crate) fn nth(index: usize) -> Dash {
+        [Dash::Solid, Dash::Long, Dash::Dots, Dash::Medium][index % 4]
+    }
+
+    /// Pixels drawn and left out in turn; none for an unbroken curve.
+    fn pattern(self) -> Option<(f64, f64)> {
+        match self {
+            Dash::Solid => None,
+            Dash::Long => Some((14.0, 5.0)),
+            Dash::Medium => Some((10.0, 3.0)),
+            Dash::Dots => Some((3.0, 3.0)),
+            Dash::Short => Some((7.0, 4.0)),
+        }
+    }
+}
+
+/// A line through points.
+#[derive(Clone, Debug)]
+pub(crate) struct Curve {
+    pub(crate) points: Vec<(i32, i32)>,
+    pub(crate) color: RGBColor,
+    pub(crate) width: u32,
+    pub(crate) dash: Dash,
+}
+
+/// The shape of a dot, so that series differ in more than their colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    Circle,
+    Square,
+    Diamond,
+    Triangle,
+}
+
+impl Shape {
+    /// The one of the `index`th series.
+    pub(crate) fn nth(index: usize) -> Shape {
+        [Shape::Circle, Shape::Square, Shape::Diamond, Shape::Triangle][index % 4]
+    }
+}
+
+/// A mark at a point.
+#[derive(Clone, Debug)]
+pub(crate) struct Dot {
+    pub(crate) at: (i32, i32),
+    pub(crate) color: RGBColor,
+    pub(crate) shape: Shape,
+}
+
+/// Half the width of a dot.
+pub(crate) const DOT: i32 = 5;
+
+/// Many small squares of one colour: `(left, top, how many side by side)`, each `size` wide.
+#[derive(Clone, Debug)]
+pub(crate) struct Cells {
+    pub(crate) size: i32,
+    pub(crate) runs: Vec<(i32, i32, i32)>,
+    pub(crate) color: RGBColor,
+}
+
 /// Which end of a text its position names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Align {
     Left,
     Center,
     Right,
+}
+
+/// What lies under a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ground {
+    /// Whatever was painted before.
+    Open,
+    /// A piece of paper, so that no line runs through the text.
+    Paper,
 }
 
 /// One line of text.
@@ -48,6 +124,28 @@ pub(crate) struct Label {
     pub(crate) size: Size,
     pub(crate) weight: Weight,
     pub(crate) color: RGBColor,
+    pub(crate) ground: Ground,
+}
+
+impl Label {
+    /// Plain text, read with the data.
+    pub(crate) fn new(text: impl Into<String>, (x, baseline): (i32, i32), align: Align) -> Label {
+        Label {
+            text: text.into(),
+            x,
+            baseline,
+            align,
+            size: Size::Label,
+            weight: Weight::Normal,
+            color: palette::INK,
+            ground: Ground::Open,
+        }
+    }
+
+    /// Small text, read second.
+    pub(crate) fn quiet(text: impl Into<String>, at: (i32, i32), align: Align) -> Label {
+        Label { size: Size::Small, color: palette::QUIET, ..Label::new(text, at, align) }
+    }
 }
 
 /// A whole figure. Painted in the order of its fields.
@@ -58,115 +156,80 @@ pub(crate) struct Scene {
     pub(crate) grid: Vec<Line>,
     pub(crate) swatches: Vec<Block>,
     pub(crate) bars: Vec<Block>,
+    pub(crate) cells: Vec<Cells>,
+    pub(crate) curves: Vec<Curve>,
+    pub(crate) dots: Vec<Dot>,
     pub(crate) whiskers: Vec<Line>,
     pub(crate) labels: Vec<Label>,
 }
 
-/// How a back end of plotters turns a font size and a position into pixels.
-#[derive(Clone, Copy, Debug)]
-struct TextRules {
-    /// The font size to ask for, over the em that is meant.
-    size_per_em: f64,
-    /// From the "top" of a text down to its baseline, over the font size asked for.
-    baseline_per_size: f64,
-}
-
-/// plotters-svg 0.3.7 `draw_text`: `font-size` is size / 1.24, and `dy` is 0.76 em.
-const SVG: TextRules = TextRules { size_per_em: 1.24, baseline_per_size: 0.76 / 1.24 };
-/// plotters 0.3.7 `ab_glyph.rs`: the size is ascent plus descent; the baseline is at half of it.
-const BITMAP: TextRules = TextRules { size_per_em: text::LINE_PER_EM, baseline_per_size: 0.5 };
-
 impl Scene {
-    /// The figure as an SVG document.
-    pub(crate) fn svg(&self) -> Result<String, Error> {
-        let mut document = String::new();
-        let area = SVGBackend::with_string(&mut document, self.size()).into_drawing_area();
-        self.paint(&area, SVG).map_err(|e| Error::Paint { what: e.to_string() })?;
-        drop(area);
-        Ok(document)
-    }
-
-    /// The figure as pixels: red, green, blue, row by row from the top.
-    #[cfg(test)]
-    pub(crate) fn pixels(&self) -> Result<Vec<u8>, Error> {
-        let mut pixels = vec![0; (self.width * self.height * 3) as usize];
-        self.paint_bitmap(BitMapBackend::with_buffer(&mut pixels, self.size()))?;
-        Ok(pixels)
-    }
-
-    /// Writes the figure as a PNG file.
-    pub(crate) fn write_png(&self, path: &std::path::Path) -> Result<(), Error> {
-        self.paint_bitmap(BitMapBackend::new(path, self.size())).map_err(|error| match error {
-            Error::Paint { what } => Error::Write { path: path.to_owned(), what },
-            other => other,
-        })
-    }
-
-    fn paint_bitmap(&self, backend: BitMapBackend<'_>) -> Result<(), Error> {
-        let area = backend.into_drawing_area();
-        self.paint(&area, BITMAP).map_err(|e| Error::Paint { what: e.to_string() })
-    }
-
-    fn size(&self) -> (u32, u32) {
-        (self.width.unsigned_abs(), self.height.unsigned_abs())
-    }
-
-    fn paint<B: DrawingBackend>(
-        &self,
-        area: &DrawingArea<B, Shift>,
-        rules: TextRules,
-    ) -> Result<(), DrawingAreaErrorKind<B::ErrorType>> {
-        area.fill(&palette::PAPER)?;
-        self.grid.iter().try_for_each(|line| paint_line(area, line))?;
-        for block in self.swatches.iter().chain(&self.bars) {
-            let corners = [(block.left, block.top), (block.right, block.bottom)];
-            area.draw(&Rectangle::new(corners, block.color.filled()))?;
+    /// Adds a curve without the points that no pixel could show.
+    pub(crate) fn curve(&mut self, mut curve: Curve) {
+        curve.points.dedup();
+        if let [only] = curve.points[..] {
+            curve.points.push((only.0 + 1, only.1));
         }
-        self.whiskers.iter().try_for_each(|line| paint_line(area, line))?;
-        self.labels.iter().try_for_each(|label| paint_label(area, label, rules))?;
-        area.present()
+        self.curves.push(curve);
     }
 }
 
-fn paint_line<B: DrawingBackend>(
-    area: &DrawingArea<B, Shift>,
-    line: &Line,
-) -> Result<(), DrawingAreaErrorKind<B::ErrorType>> {
-    let style = ShapeStyle { color: line.color.to_rgba(), filled: false, stroke_width: line.width };
-    area.draw(&PathElement::new([line.from, line.to], style))
-}
-
-fn paint_label<B: DrawingBackend>(
-    area: &DrawingArea<B, Shift>,
-    label: &Label,
-    rules: TextRules,
-) -> Result<(), DrawingAreaErrorKind<B::ErrorType>> {
-    let size = label.size.px() * rules.size_per_em;
-    let anchor = match label.align {
-        Align::Left => HPos::Left,
-        Align::Center => HPos::Center,
-        Align::Right => HPos::Right,
-    };
-    let style = (FontFamily::Name(text::FAMILY), size, label.weight.style())
-        .into_font()
-        .color(&label.color)
-        .pos(Pos::new(anchor, VPos::Top));
-    let top = label.baseline - (size * rules.baseline_per_size).round() as i32;
-    area.draw_text(&label.text, &style, (label.x, top))
+impl Curve {
+    /// The pieces that are drawn.
+    pub(crate) fn pieces(&self) -> Vec<Vec<(i32, i32)>> {
+        let Some((on, off)) = self.dash.pattern() else {
+            return vec![self.points.clone()];
+        };
+        let mut pieces = Vec::new();
+        let (mut piece, mut drawn, mut left) = (Vec::new(), true, on);
+        for two in self.points.windows(2) {
+            let from = (f64::from(two[0].0), f64::from(two[0].1));
+            let (dx, dy) = (f64::from(two[1].0) - from.0, f64::from(two[1].1) - from.1);
+            let length = dx.hypot(dy);
+            let at = |along: f64| {
+                let part = along / length;
+                ((from.0 + dx * part).round() as i32, (from.1 + dy * part).round() as i32)
+            };
+            let mut along = 0.0;
+            if drawn && piece.is_empty() {
+                piece.push(two[0]);
+            }
+            while along + left <= length {
+                along += left;
+                if drawn {
+                    piece.push(at(along));
+                    pieces.push(std::mem::take(&mut piece));
+                } else {
+                    piece.push(at(along));
+                }
+                drawn = !drawn;
+                left = if drawn { on } else { off };
+            }
+            left -= length - along;
+            if drawn {
+                piece.push(two[1]);
+            }
+        }
+        if piece.len() > 1 {
+            pieces.push(piece);
+        }
+        pieces
+    }
 }
 
 #[cfg(test)]
-impl Label {
-    /// What the text covers: left, top, right, bottom.
-    pub(crate) fn bounds(&self) -> (i32, i32, i32, i32) {
-        let width = text::width(&self.text, self.size, self.weight).unwrap();
-        let left = match self.align {
-            Align::Left => self.x,
-            Align::Center => self.x - width / 2,
-            Align::Right => self.x - width,
-        };
-        let em = self.size.px();
-        let (above, below) = ((em * 0.76) as i32, (em * 0.24) as i32);
-        (left, self.baseline - above, left + width, self.baseline + below)
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broken_curve_keeps_its_length_and_its_gaps() {
+        let (color, width) = (palette::INK, 2);
+        let points = vec![(0, 0), (50, 0), (50, 50)];
+        let curve = Curve { points, color, width, dash: Dash::Short };
+        let pieces = curve.pieces();
+        assert_eq!(pieces[0], [(0, 0), (7, 0)]);
+        assert_eq!(pieces[1], [(11, 0), (18, 0)]);
+        assert!(pieces.iter().any(|piece| piece.contains(&(50, 0)) && piece.len() == 3));
+        assert_eq!(pieces.len(), 100 / 11 + 1);
     }
 }

@@ -28,9 +28,9 @@ pub(crate) enum Size {
 impl Size {
     pub(crate) fn px(self) -> f64 {
         match self {
-            Size::Title => 30.0,
-            Size::Label => 20.0,
-            Size::Small => 17.0,
+            Size::Title => 24.0,
+            Size::Label => 16.0,
+            Size::Small => 14.0,
         }
     }
 
@@ -76,8 +76,13 @@ pub(crate) fn width(text: &str, size: Size, weight: Weight) -> Result<i32, Error
 
 /// `text` in lines of at most `most` pixels: broken at white space, and inside a word only where
 /// the word alone is too wide. What no XML file may hold is shown as U+FFFD. At least one line.
-pub(crate) fn wrap(text: &str, size: Size, most: i32) -> Result<Vec<String>, Error> {
-    let fits = |line: &str| Ok::<_, Error>(width(line, size, Weight::Normal)? <= most);
+pub(crate) fn wrap(
+    text: &str,
+    size: Size,
+    weight: Weight,
+    most: i32,
+) -> Result<Vec<String>, Error> {
+    let fits = |line: &str| Ok::<_, Error>(width(line, size, weight)? <= most);
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
         let word = printable(word);
@@ -118,6 +123,11 @@ pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if bad(c) { '\u{fffd}' } else { c }).collect()
 }
 
+/// [`printable`], and the breaks between lines stay.
+pub(crate) fn printable_lines(text: &str) -> String {
+    text.split('\n').map(printable).collect::<Vec<_>>().join("\n")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,11 +135,11 @@ mod tests {
     #[test]
     fn wide_text_breaks_at_spaces_and_long_words_anywhere() {
         let text = "cold ext4, read-ahead 128 KiB";
-        let most = 140;
-        let lines = wrap(text, Size::Label, most).unwrap();
+        let most = 115;
+        let lines = wrap(text, Size::Label, Weight::Normal, most).unwrap();
         assert!(lines.len() > 1, "{lines:?}");
         assert_eq!(lines.join(" "), text);
-        let lines = wrap(&"m".repeat(40), Size::Label, most).unwrap();
+        let lines = wrap(&"m".repeat(40), Size::Label, Weight::Normal, most).unwrap();
         assert_eq!(lines.concat(), "m".repeat(40));
         for line in &lines {
             assert!(width(line, Size::Label, Weight::Normal).unwrap() <= most, "{line}");
@@ -146,7 +156,7 @@ mod tests {
 
     #[test]
     fn control_characters_never_reach_a_file() {
-        assert_eq!(wrap("a\u{1}b\nc", Size::Small, 500).unwrap(), ["a\u{fffd}b c"]);
-        assert_eq!(wrap("", Size::Small, 500).unwrap(), [""]);
+        assert_eq!(wrap("a\u{1}b\nc", Size::Small, Weight::Normal, 500).unwrap(), ["a\u{fffd}b c"]);
+        assert_eq!(wrap("", Size::Small, Weight::Normal, 500).unwrap(), [""]);
     }
 }
