@@ -1,13 +1,14 @@
 //! Where there is no Linux: no store is noticed.
 
-use std::os::fd::RawFd;
+use std::fs::File;
+use std::sync::Arc;
 
 /// Nothing.
 #[derive(Debug)]
 pub(crate) struct Tied;
 
 impl Tied {
-    pub(crate) fn keeping(_file: Option<RawFd>) -> Tied {
+    pub(crate) fn keeping(_file: Option<Arc<File>>) -> Tied {
         Tied
     }
 

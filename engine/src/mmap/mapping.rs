@@ -1,10 +1,11 @@
 //! A memmap2 mapping, its ties to the runtime and to who notices stores, and the order in which they end.
 
+use std::fs::File;
 use std::io;
 use std::mem::ManuallyDrop;
 #[cfg(all(target_os = "linux", not(elsewhere)))]
 use std::ops::Range;
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::RawFd;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -118,7 +119,7 @@ impl<M: Mapped> Mapping<M> {
     pub(super) fn start(map: M, file: Option<RawFd>, access: Access, origin: Origin) -> Mapping<M> {
         let presence = Presence::new(file, extent(&map, &origin), &origin);
         let is_kept = access == Access::WriteShared && origin.ahead.keep_file;
-        let tied = Tied::keeping(file.filter(|_| is_kept));
+        let tied = Tied::keeping(presence.kept().filter(|_| is_kept));
         Mapping::tie(map, file, access, origin, (presence, tied))
     }
 
@@ -296,7 +297,7 @@ fn extent<M: Mapped>(map: &M, origin: &Origin) -> Extent {
 fn follow<M: Mapped>(
     map: &M,
     file: Option<RawFd>,
-    kept: Option<Arc<OwnedFd>>,
+    kept: Option<Arc<File>>,
     access: Access,
     origin: &Origin,
 ) -> Follow {

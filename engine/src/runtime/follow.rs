@@ -1,8 +1,9 @@
 //! A mapping's tie to the runtime.
 
+use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::RawFd;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -70,7 +71,7 @@ impl Follow {
     pub(crate) fn start(
         region: Region,
         file: Option<RawFd>,
-        kept: Option<Arc<OwnedFd>>,
+        kept: Option<Arc<File>>,
         ahead: &Ahead,
     ) -> Follow {
         if ahead.mode == Mode::Off || is_switched_off() || sys::in_forked_child() {
@@ -255,7 +256,7 @@ impl Tie {
         self.shared.get_or_init(|| self.share(conduct, None))
     }
 
-    fn share(&self, conduct: Conduct, kept: Option<Arc<OwnedFd>>) -> Arc<Shared> {
+    fn share(&self, conduct: Conduct, kept: Option<Arc<File>>) -> Arc<Shared> {
         let file = kept.filter(|_| self.region.access == Access::ReadShared);
         let span = self.region.whole();
         let offset = self.region.file_offset - self.region.lead() as u64;

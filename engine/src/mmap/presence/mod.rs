@@ -2,9 +2,10 @@
 
 mod whose;
 
+use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::RawFd;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::mapping::{Backing, Origin};
@@ -43,7 +44,8 @@ pub(super) struct Presence {
 impl Presence {
     pub(super) fn new(file: Option<RawFd>, extent: Extent, origin: &Origin) -> Presence {
         let kept = file.filter(|_| origin.ahead.keep_file).and_then(|file| sys::keep(file).ok());
-        let whose = Whose::new(kept.map(Arc::new));
+        // Once every page is replaced, nobody knows any more whose they were.
+        let whose = Whose::new(kept.map(|kept| Arc::new(File::from(kept))));
         if let Some(file) = file.filter(|_| origin.ahead.guard_sigbus) {
             whose.ask_descriptor(file);
         }
@@ -61,7 +63,7 @@ impl Presence {
     }
 
     /// The descriptor that is kept, if one is.
-    pub(super) fn kept(&self) -> Option<Arc<OwnedFd>> {
+    pub(super) fn kept(&self) -> Option<Arc<File>> {
         self.whose.kept()
     }
 
@@ -69,8 +71,6 @@ impl Presence {
     pub(super) fn guard(&self, extent: Extent, access: Access) -> io::Result<()> {
         let _one = self.guarding.lock().unwrap_or_else(PoisonError::into_inner);
         if self.guard.get().is_none() && self.is_of_file {
-            // Once every page is replaced, nobody knows any more whose they were.
-            self.whose.ask(&extent.addresses());
             let guard = SigbusGuard::watch(extent.pages(0..extent.len), zeros(access))?;
             let _ = self.guard.set(guard);
         }
