@@ -53,7 +53,8 @@
 //!   next: [`MmapOptions::record`], [`Mmap::replay`].
 //! - **Prefetching never fails a read.** What the kernel refuses is counted in [`Stats`] and left to
 //!   the kernel's own behaviour. A truncated file is SIGBUS for the reader, as with memmap2, and never
-//!   for the helper.
+//!   for the helper; an error in its place for whoever asks: [`Mmap::read_at`], [`Mmap::guarded`],
+//!   [`MmapOptions::guard_sigbus`].
 //! - **Writing**: a mapping grows with its file ([`MmapMut::grow`]), and tells where it was stored to
 //!   ([`MmapMut::track_stores`], [`MmapMut::flush_dirty`]); for logs see [`AppendMap`].
 //! - **Fork**: the child's mappings stay readable, but nobody reads ahead there.

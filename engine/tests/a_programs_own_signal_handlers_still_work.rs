@@ -220,7 +220,7 @@ fn what_is_nobodys_kills_as_before() {
                 let raw =
                     memmap2::MmapOptions::new().len(2 * page()).map_raw_read_only(&file).unwrap();
                 // SAFETY: none: the fault is what is tested.
-                unsafe { raw.as_ptr().add(page()).read_volatile() };
+                unsafe { raw.as_ptr().wrapping_add(page()).read_volatile() };
             }
             "after its end" => {
                 // Its addresses are another mapping's now, which nobody guards.
@@ -234,7 +234,7 @@ fn what_is_nobodys_kills_as_before() {
                 let again = unsafe { libc::mmap(addr, len, libc::PROT_READ, flags, fd, 0) };
                 assert_eq!(again, addr);
                 // SAFETY: none: the fault is what is tested.
-                unsafe { again.cast::<u8>().add(page()).read_volatile() };
+                unsafe { again.cast::<u8>().wrapping_add(page()).read_volatile() };
             }
             "sent" | "sent and ignored" => {
                 // SAFETY: no precondition.

@@ -97,6 +97,18 @@ fn an_open_mapping_holds_no_descriptor() {
     assert_eq!(map[map.len() - 1], 0);
 }
 
+/// A worker that holds a mapping's share at this moment closes the descriptor a little later.
+fn becomes(mut is_so: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + Duration::from_secs(1);
+    while !is_so() {
+        if Instant::now() > deadline {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    true
+}
+
 #[test]
 fn keep_file_holds_exactly_one_descriptor_until_the_mapping_ends() {
     let dir = tempfile::tempdir().unwrap();
@@ -107,12 +119,14 @@ fn keep_file_holds_exactly_one_descriptor_until_the_mapping_ends() {
     drop(file);
     assert_eq!(descriptors_on(&path), 1, "the mapping's own");
     drop(map);
-    // A worker that holds the mapping's share at this moment closes the descriptor a little later.
-    let deadline = Instant::now() + Duration::from_secs(1);
-    while descriptors_on(&path) > 0 && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    assert_eq!(descriptors_on(&path), 0);
+    // A writable one, of which more parts want the file, has one too.
+    let file = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+    // SAFETY: nobody else writes the file.
+    let map = unsafe { MmapOptions::new().keep_file().write_ahead().map_mut(&file) }.unwrap();
+    drop(file);
+    assert!(becomes(|| descriptors_on(&path) == 1), "the mapping's own");
+    drop(map);
+    assert!(becomes(|| descriptors_on(&path) == 0));
 }
 
 /// In the child: fails unless somebody else holds a lock on the file named in [`CHILD`].

@@ -1,6 +1,7 @@
 //! Where there is no Linux: no store is noticed.
 
-use std::os::fd::RawFd;
+use std::fs::File;
+use std::sync::Arc;
 
 /// Nothing.
 #[derive(Debug)]
@@ -8,7 +9,7 @@ pub(crate) struct Tied;
 
 #[allow(dead_code, reason = "where mappings cannot change their length, either")]
 impl Tied {
-    pub(crate) fn keeping(_file: Option<RawFd>) -> Tied {
+    pub(crate) fn keeping(_file: Option<Arc<File>>) -> Tied {
         Tied
     }
 

@@ -1,32 +1,30 @@
 use std::fs::File;
 use std::io;
-use std::os::fd::RawFd;
 use std::sync::Arc;
 
 use super::flush::Flusher;
 use super::watch::{Shape, Watch};
 use super::{DirtyTracker, Mechanism};
 use crate::Error;
-use crate::sys::{in_forked_child, keep};
+use crate::sys::in_forked_child;
 
 /// What a writable mapping has besides its memory: its file, if it was to be kept, and who notices stores.
 #[derive(Debug)]
 pub(crate) struct Tied {
-    file: Option<File>,
+    file: Option<Arc<File>>,
     watch: Option<Arc<Watch>>,
     pub(super) flusher: Flusher,
 }
 
 impl Tied {
-    /// Keeps a duplicate of `file`, if there is one. Nothing is noticed yet.
-    pub(crate) fn keeping(file: Option<RawFd>) -> Tied {
-        let file = file.and_then(|file| keep(file).ok()).map(File::from);
+    /// Keeps `file`, if there is one. Nothing is noticed yet.
+    pub(crate) fn keeping(file: Option<Arc<File>>) -> Tied {
         Tied { file, watch: None, flusher: Flusher::default() }
     }
 
     /// The file, if it was kept.
     pub(crate) fn file(&self) -> Option<&File> {
-        self.file.as_ref()
+        self.file.as_deref()
     }
 
     /// A new tracker of the mapping; watching starts if nobody watches yet.

@@ -1,5 +1,6 @@
+use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -12,7 +13,7 @@ use crate::sys::{self, Span};
 #[derive(Debug)]
 pub(crate) struct Remap {
     madvise: Madvise,
-    file: Arc<OwnedFd>,
+    file: Arc<File>,
     /// The address and the file offset of the mapping's first page.
     addr: usize,
     offset: u64,
@@ -24,7 +25,7 @@ pub(crate) struct Remap {
 impl Remap {
     pub(crate) fn new(
         madvise: Madvise,
-        file: Arc<OwnedFd>,
+        file: Arc<File>,
         whole: Span,
         offset: u64,
         is_advised: Arc<AtomicBool>,

@@ -38,8 +38,8 @@ macro_rules! presence_methods {
             /// It stays known once a page was replaced by zeros (see
             /// [`guard_sigbus`](crate::MmapOptions::guard_sigbus)); and it is looked whether the file is
             /// shorter now than it was, within the limits of [`read_at`](Self::read_at). So after a
-            /// reader has read its bytes, `None` says that what it read was there. Of several replaced
-            /// pages the first is named.
+            /// reader has read its bytes, `None` says that what it read was there. Of several missing bytes
+            /// the first is named.
             ///
             /// Without the guard it knows of the length only. Always `None` for anonymous memory.
             pub fn error(&self) -> Option<Error> {

@@ -1,12 +1,13 @@
 //! A memmap2 mapping, its ties to the runtime and to who notices stores, and the order in which they end.
 
+use std::fs::File;
 use std::io;
 use std::mem::ManuallyDrop;
 #[cfg(all(target_os = "linux", not(elsewhere)))]
 use std::ops::Range;
 #[cfg(all(target_os = "linux", not(elsewhere)))]
 use std::os::fd::AsRawFd;
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::RawFd;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -18,6 +19,8 @@ use crate::Error;
 use crate::dirty::Tied;
 use crate::options::Ahead;
 use crate::runtime::{Access, Follow, Region};
+#[cfg(all(target_os = "linux", not(elsewhere)))]
+use crate::sys::Span;
 
 /// What the bytes of a mapping belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,7 +121,7 @@ impl<M: Mapped> Mapping<M> {
     pub(super) fn start(map: M, file: Option<RawFd>, access: Access, origin: Origin) -> Mapping<M> {
         let presence = Presence::new(file, extent(&map, &origin), &origin);
         let is_kept = access == Access::WriteShared && origin.ahead.keep_file;
-        let tied = Tied::keeping(file.filter(|_| is_kept));
+        let tied = Tied::keeping(presence.kept().filter(|_| is_kept));
         Mapping::tie(map, file, access, origin, (presence, tied))
     }
 
@@ -229,6 +232,12 @@ impl<M: Mapped> Mapping<M> {
         self.parts.presence.guard(self.extent(), self.parts.access)
     }
 
+    /// All of it, whole pages.
+    #[cfg(all(target_os = "linux", not(elsewhere)))]
+    pub(super) fn pages(&self) -> Span {
+        self.extent().pages(0..self.map().len())
+    }
+
     fn extent(&self) -> Extent {
         extent(&self.parts.map, &self.parts.origin)
     }
@@ -243,7 +252,7 @@ impl<M: Mapped> Mapping<M> {
 #[cfg(all(target_os = "linux", not(elsewhere)))]
 impl Mapping<memmap2::Mmap> {
     /// The descriptor that is kept, if one is.
-    pub(super) fn kept(&self) -> Option<Arc<OwnedFd>> {
+    pub(super) fn kept(&self) -> Option<Arc<File>> {
         self.parts.presence.kept()
     }
 
@@ -316,7 +325,7 @@ fn extent<M: Mapped>(map: &M, origin: &Origin) -> Extent {
 fn follow<M: Mapped>(
     map: &M,
     file: Option<RawFd>,
-    kept: Option<Arc<OwnedFd>>,
+    kept: Option<Arc<File>>,
     access: Access,
     origin: &Origin,
 ) -> Follow {

@@ -10,9 +10,16 @@ mod shared;
 #[cfg(target_os = "linux")]
 mod append;
 mod descriptor;
+#[cfg(all(target_os = "linux", not(elsewhere)))]
+mod flags;
+#[cfg(any(elsewhere, not(target_os = "linux")))]
+#[path = "flags/elsewhere.rs"]
+mod flags;
 mod mapping;
 mod mutable;
 mod options;
+#[cfg(all(target_os = "linux", not(elsewhere)))]
+mod placed;
 #[cfg(all(target_os = "linux", not(elsewhere)))]
 mod presence;
 #[cfg(any(elsewhere, not(target_os = "linux")))]
@@ -36,10 +43,13 @@ pub use append::AppendMap;
 pub use descriptor::{MmapAsRawDesc, MmapRawDescriptor};
 pub use mutable::MmapMut;
 pub use options::MmapOptions;
+#[cfg(all(target_os = "linux", not(elsewhere)))]
+pub use placed::MmapAt;
 pub use raw::MmapRaw;
 pub use read_only::Mmap;
 #[cfg(all(target_os = "linux", not(elsewhere)))]
 pub use view::ReaderView;
 
+use flags::Flags;
 use mapping::{Backing, Mapping, Origin};
 use presence::{Extent, Presence};

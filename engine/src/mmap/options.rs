@@ -7,7 +7,7 @@ use memmap2::MapIfSafeError;
 #[cfg(target_os = "linux")]
 use super::AppendMap;
 use super::mapping::Mapped;
-use super::{Backing, Mapping, Mmap, MmapAsRawDesc, MmapMut, MmapRaw, Origin};
+use super::{Backing, Flags, Mapping, Mmap, MmapAsRawDesc, MmapMut, MmapRaw, Origin};
 use crate::options::{Ahead, Stores};
 use crate::page::ByteLen;
 use crate::runtime::Access;
@@ -17,6 +17,31 @@ use crate::{Fetcher, Mode, PolicyKind};
 ///
 /// The first half is memmap2's, the second ([`mode`](MmapOptions::mode) to
 /// [`keep_file`](MmapOptions::keep_file)) is ours. The defaults suit almost every reader.
+///
+/// # Every flag of mmap(2)
+///
+/// | flag | asked for by | what it does | kernel | refused |
+/// |---|---|---|---|---|
+/// | PROT_READ, MAP_SHARED | [`map`](MmapOptions::map), [`map_raw_read_only`](MmapOptions::map_raw_read_only) | loads, stores of others are seen | any | file not open for reading: EACCES |
+/// | PROT_READ, PROT_EXEC, MAP_SHARED | [`map_exec`](MmapOptions::map_exec) | loads and code | any | noexec mount: EPERM |
+/// | PROT_READ, PROT_WRITE, MAP_SHARED | [`map_mut`](MmapOptions::map_mut), [`map_raw`](MmapOptions::map_raw) | stores reach the file | any | file not open for both: EACCES |
+/// | PROT_READ, PROT_WRITE, MAP_PRIVATE | [`map_copy`](MmapOptions::map_copy) | stores stay in this process | any | file not open for reading: EACCES |
+/// | PROT_READ, MAP_PRIVATE | [`map_copy_read_only`](MmapOptions::map_copy_read_only) | loads; private once made writable | any | file not open for reading: EACCES |
+/// | MAP_ANONYMOUS, MAP_PRIVATE | [`map_anon`](MmapOptions::map_anon) | zeros of no file | any | |
+/// | MAP_ANONYMOUS, MAP_SHARED | `shared`, `map_anon` | zeros shared with forked children | any | with `huge`: `InvalidInput` |
+/// | MAP_POPULATE | [`populate`](MmapOptions::populate) | all of it is read and mapped at once | 2.5.46; private mappings 2.6.23 | |
+/// | MAP_NORESERVE | [`no_reserve_swap`](MmapOptions::no_reserve_swap) | no swap is set aside | any | nothing; no effect when vm.overcommit_memory is 2 |
+/// | MAP_STACK | [`stack`](MmapOptions::stack) | a hint; since 6.7: no huge pages | 2.6.27 | nothing; no effect on files |
+/// | MAP_HUGETLB | [`huge`](MmapOptions::huge) | pages of the administrator's pool | 2.6.32, sizes 3.8 | pool empty: ENOMEM; no effect on files |
+/// | MAP_FIXED_NOREPLACE | `map_at`, `map_at_read_only` | at that address, in nobody's place | 4.17 | something is there: EEXIST; not on a page: EINVAL |
+/// | MAP_LOCKED (by mlock(2)) | `locked` | stays in memory | any | RLIMIT_MEMLOCK: ENOMEM, EAGAIN, EPERM; files with [`Mode::Guard`]: `InvalidInput` |
+/// | MAP_SHARED_VALIDATE, MAP_SYNC | `sync` | stores need no flush of metadata | 4.15 | no DAX: EOPNOTSUPP; private or anonymous: `InvalidInput` |
+///
+/// Those written without a link are methods of this type on Linux only.
+/// [`map_if_safe`](MmapOptions::map_if_safe) knows of memmap2's own flags only.
+/// Not to be had: MAP_FIXED, which takes the place of what is mapped; PROT_NONE, of which no slice can be
+/// read; PROT_WRITE with PROT_EXEC (make code with [`MmapMut::make_exec`]); MAP_GROWSDOWN, MAP_32BIT,
+/// MAP_DENYWRITE, MAP_EXECUTABLE and MAP_NONBLOCK, which do nothing or nothing good.
 ///
 /// # Safety
 /// The constructors that make slices of files are `unsafe` for the reasons given at [`Mmap`].
@@ -33,12 +58,13 @@ use crate::{Fetcher, Mode, PolicyKind};
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct MmapOptions {
-    plain: memmap2::MmapOptions,
+    pub(super) plain: memmap2::MmapOptions,
     /// memmap2 keeps its own copy to itself.
-    file_offset: u64,
+    pub(super) file_offset: u64,
     /// As `file_offset`.
-    has_own_len: bool,
-    ahead: Ahead,
+    pub(super) own_len: Option<usize>,
+    pub(super) flags: Flags,
+    pub(super) ahead: Ahead,
 }
 
 /// memmap2's own options.
@@ -63,7 +89,7 @@ impl MmapOptions {
     /// reach beyond the end of the file: touching a page beyond it raises SIGBUS.
     pub fn len(&mut self, len: usize) -> &mut Self {
         self.plain.len(len);
-        self.has_own_len = true;
+        self.own_len = Some(len);
         self
     }
 
@@ -71,6 +97,7 @@ impl MmapOptions {
     /// mappings of files.
     pub fn stack(&mut self) -> &mut Self {
         self.plain.stack();
+        self.flags.stack = true;
         self
     }
 
@@ -83,6 +110,7 @@ impl MmapOptions {
     /// Source: mmap(2).
     pub fn huge(&mut self, page_bits: Option<u8>) -> &mut Self {
         self.plain.huge(page_bits);
+        self.flags.huge = true;
         self
     }
 
@@ -94,6 +122,7 @@ impl MmapOptions {
     /// Source: mmap(2).
     pub fn populate(&mut self) -> &mut Self {
         self.plain.populate();
+        self.flags.populate = true;
         self
     }
 
@@ -102,6 +131,7 @@ impl MmapOptions {
     /// Source: mmap(2).
     pub fn no_reserve_swap(&mut self) -> &mut Self {
         self.plain.no_reserve_swap();
+        self.flags.no_reserve = true;
         self
     }
 
@@ -364,9 +394,13 @@ impl MmapOptions {
     /// # Errors
     /// Those of mmap(2); `InvalidData` when the length does not fit `isize`.
     pub fn map_anon(&self) -> io::Result<MmapMut> {
-        let map = self.plain.map_anon()?;
+        self.flags.check(Backing::Anonymous, self.ahead.mode)?;
+        let map = self.memory().map_anon()?;
+        self.flags.apply(&map, None, Access::Other)?;
         let origin = Origin { file_offset: 0, ..self.origin(Backing::Anonymous) };
-        Ok(MmapMut { inner: Mapping::start(map, None, Access::Other, origin) })
+        let inner = Mapping::start(map, None, Access::Other, origin);
+        self.finish(&inner)?;
+        Ok(MmapMut { inner })
     }
 
     /// Maps a file to be read and written through raw pointers (MAP_SHARED).
@@ -396,14 +430,14 @@ impl MmapOptions {
         backing: Backing,
         access: Access,
     ) -> io::Result<Mapping<M>> {
+        self.flags.check(backing, self.ahead.mode)?;
+        self.flags.apply(&map, Some((file.as_raw_desc().0, self.file_offset)), access)?;
         let mapping = self.tie(map, file, backing, access);
-        if self.ahead.guard_sigbus {
-            mapping.guard()?;
-        }
+        self.finish(&mapping)?;
         Ok(mapping)
     }
 
-    fn tie<M: Mapped, T: MmapAsRawDesc>(
+    pub(super) fn tie<M: Mapped, T: MmapAsRawDesc>(
         &self,
         map: M,
         file: &T,
@@ -417,7 +451,7 @@ impl MmapOptions {
         Origin {
             backing,
             file_offset: self.file_offset,
-            has_own_len: self.has_own_len,
+            has_own_len: self.own_len.is_some(),
             ahead: self.ahead.clone(),
         }
     }

@@ -26,7 +26,9 @@ use crate::{Error, Prefetch, RecordedSet, Residency, Stats};
 /// # Safety
 /// The constructors are `unsafe` as in memmap2: `&[u8]` says that the bytes do not change, and
 /// nothing keeps another program from writing the file, or from truncating it, after which a touch
-/// raises SIGBUS.
+/// raises SIGBUS. What can be had in its place is an error: [`read_at`](Mmap::read_at),
+/// [`try_slice`](Mmap::try_slice), [`guarded`](Mmap::guarded), and for plain slices
+/// [`MmapOptions::guard_sigbus`].
 ///
 /// ```
 /// use std::fs::File;

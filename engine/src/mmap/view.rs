@@ -9,7 +9,7 @@ use memmap2::Advice;
 use super::mapping::Mapped;
 use super::range::{clip, clip_many};
 use super::{Backing, Mapping, Mmap};
-use crate::sys::Area;
+use crate::sys::SecondMap;
 use crate::{Error, Prefetch, Residency, Stats};
 
 /// A second mapping of a file that is mapped, for one reader of it: see [`Mmap::reader_view`].
@@ -17,7 +17,7 @@ use crate::{Error, Prefetch, Residency, Stats};
 /// It dereferences to `&[u8]`, the same bytes at other addresses, lives no longer than the mapping that
 /// it was made of, and is unmapped when it is dropped.
 pub struct ReaderView<'a> {
-    inner: Mapping<Area>,
+    inner: Mapping<SecondMap>,
     parent: PhantomData<&'a Mmap>,
 }
 
@@ -72,9 +72,9 @@ impl Mmap {
     pub fn reader_view(&self, advice: Advice) -> io::Result<ReaderView<'_>> {
         let origin = self.inner.origin();
         let area = match (origin.backing, self.inner.kept()) {
-            (Backing::SharedFile, _) => Area::duplicate(self.inner.map())?,
+            (Backing::SharedFile, _) => SecondMap::duplicate(self.inner.map())?,
             (Backing::PrivateFile, Some(file)) => {
-                Area::map_private(file.as_fd(), origin.file_offset, self.len())?
+                SecondMap::map_private(file.as_fd(), origin.file_offset, self.len())?
             }
             (Backing::PrivateFile, None) => {
                 let needs = "a shared mapping, or one that was made with `MmapOptions::keep_file`";
@@ -111,7 +111,7 @@ impl ReaderView<'_> {
 
 ahead_methods!(ReaderView<'_>);
 
-impl Mapped for Area {
+impl Mapped for SecondMap {
     fn addr(&self) -> usize {
         self.bytes().as_ptr() as usize
     }

@@ -6,9 +6,10 @@ mod prefetch;
 
 pub use prefetch::{Prefetch, PrefetchState};
 
+use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::RawFd;
 use std::sync::Arc;
 
 use crate::Error;
@@ -45,7 +46,7 @@ impl Follow {
     pub(crate) fn start(
         _region: Region,
         _file: Option<RawFd>,
-        _kept: Option<&Arc<OwnedFd>>,
+        _kept: Option<&Arc<File>>,
         _ahead: &Ahead,
     ) -> Follow {
         Follow

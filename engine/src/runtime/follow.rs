@@ -1,8 +1,9 @@
 //! A mapping's tie to the runtime.
 
+use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::RawFd;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -70,7 +71,7 @@ impl Follow {
     pub(crate) fn start(
         region: Region,
         file: Option<RawFd>,
-        kept: Option<&Arc<OwnedFd>>,
+        kept: Option<&Arc<File>>,
         ahead: &Ahead,
     ) -> Follow {
         let conduct = conduct(&region, ahead);
@@ -81,19 +82,14 @@ impl Follow {
     }
 
     /// Starts to follow `region`, another mapping of the same file.
-    pub(crate) fn beside(
-        &self,
-        region: Region,
-        kept: Option<&Arc<OwnedFd>>,
-        ahead: &Ahead,
-    ) -> Follow {
+    pub(crate) fn beside(&self, region: Region, kept: Option<&Arc<File>>, ahead: &Ahead) -> Follow {
         Follow::begin(region, self.tie.as_ref().and_then(|tie| tie.facts), kept, ahead)
     }
 
     fn begin(
         region: Region,
         facts: Option<FileFacts>,
-        kept: Option<&Arc<OwnedFd>>,
+        kept: Option<&Arc<File>>,
         ahead: &Ahead,
     ) -> Follow {
         if is_off(ahead) {
@@ -275,7 +271,7 @@ impl Tie {
         self.shared.get_or_init(|| self.share(conduct, None))
     }
 
-    fn share(&self, conduct: Conduct, kept: Option<&Arc<OwnedFd>>) -> Arc<Shared> {
+    fn share(&self, conduct: Conduct, kept: Option<&Arc<File>>) -> Arc<Shared> {
         let may_remap = self.region.access == Access::ReadShared;
         let file = kept.filter(|_| may_remap).cloned();
         let span = self.region.whole();

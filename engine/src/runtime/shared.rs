@@ -1,7 +1,7 @@
 //! What the owner of a mapping and the workers share.
 
+use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -71,7 +71,7 @@ pub(super) struct Shared {
     /// Which entry of the queue is valid: see `pool`.
     pub(super) stamp: AtomicU64,
     /// The file, for the fetcher that needs it; taken by the task.
-    pub(super) file: Mutex<Option<Arc<OwnedFd>>>,
+    pub(super) file: Mutex<Option<Arc<File>>>,
     pub(super) task: Mutex<Task>,
     /// What was touched, where that is all that is wanted: nothing is read ahead then.
     pub(super) recording: Option<Mutex<Recording>>,
@@ -84,7 +84,7 @@ impl Shared {
         ahead: &Ahead,
         conduct: Conduct,
         facts: Option<FileFacts>,
-        file: Option<Arc<OwnedFd>>,
+        file: Option<Arc<File>>,
         guard: Option<Arc<TripSlot>>,
     ) -> Shared {
         Shared {

@@ -1,101 +1,113 @@
-//! A second mapping of what is mapped already, with advice of its own.
+//! Mappings that memmap2 does not make: at a given address, with flags of their own.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::RawFd;
 
-use super::{Span, check, page_size};
+use super::{Span, check};
 
-/// A read-only mapping of our own making; unmapped when it is dropped.
+/// What is mapped, and how, as mmap(2) wants it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Request {
+    pub(crate) len: usize,
+    pub(crate) prot: i32,
+    pub(crate) flags: i32,
+    /// -1 for anonymous memory.
+    pub(crate) file: RawFd,
+    /// On a page.
+    pub(crate) offset: u64,
+}
+
+/// Addresses of a mapping of our own, unmapped when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Area {
-    /// All its pages.
-    pages: Span,
-    /// Where in them the bytes begin, and how many there are.
-    lead: usize,
-    len: usize,
+    span: Span,
 }
 
 impl Area {
-    /// Maps the pages of a shared mapping of a file once more, at other addresses, without the file:
-    /// mremap(2) with an old size of 0. Advice, protection and locks of the old one are not taken over.
+    /// Maps at `addr` exactly, where nothing is mapped yet, or wherever the kernel likes.
     ///
     /// # Errors
-    /// EINVAL for a private mapping; ENOMEM.
-    pub(crate) fn duplicate(of: &memmap2::Mmap) -> io::Result<Area> {
-        let addr = of.as_ptr() as usize;
-        let lead = addr % page_size().bytes() as usize;
-        let pages_len = whole_pages(lead + of.len());
-        let old = (addr - lead) as *mut libc::c_void;
-        // SAFETY: with an old size of 0 the old mapping stays as it is, and without MREMAP_FIXED the new
-        // one takes addresses that nobody uses.
-        let new = unsafe { libc::mremap(old, 0, pages_len, libc::MREMAP_MAYMOVE) };
-        let area = Area::at(new, pages_len, lead, of.len())?;
-        area.forget_the_old_one()?;
-        Ok(area)
-    }
-
-    /// Maps `len` bytes of `file` from `offset` on, MAP_PRIVATE.
-    pub(crate) fn map_private(file: BorrowedFd<'_>, offset: u64, len: usize) -> io::Result<Area> {
-        let lead = (offset % page_size().bytes()) as usize;
-        let pages_len = whole_pages(lead + len);
-        let offset = (offset - lead as u64) as libc::off_t;
-        let (flags, fd) = (libc::MAP_PRIVATE, file.as_raw_fd());
-        // SAFETY: without an address the kernel takes one that nobody uses; the file is open.
-        let new = unsafe {
-            libc::mmap(std::ptr::null_mut(), pages_len, libc::PROT_READ, flags, fd, offset)
-        };
-        Area::at(new, pages_len, lead, len)
-    }
-
-    fn at(new: *mut libc::c_void, pages_len: usize, lead: usize, len: usize) -> io::Result<Area> {
-        if new == libc::MAP_FAILED {
+    /// EEXIST where something is mapped there already: nothing is ever replaced. Those of mmap(2).
+    ///
+    /// Kernel: 4.17 for MAP_FIXED_NOREPLACE; before, the address is only a hint, and another one is
+    /// EEXIST too.
+    pub(crate) fn map(request: Request, addr: Option<usize>) -> io::Result<Area> {
+        let Request { len, prot, mut flags, file, offset } = request;
+        if addr.is_some() {
+            flags |= libc::MAP_FIXED_NOREPLACE;
+        }
+        let offset = libc::off64_t::try_from(offset)
+            .map_err(|_| io::Error::from_raw_os_error(libc::EOVERFLOW))?;
+        let hint = std::ptr::without_provenance_mut(addr.unwrap_or(0));
+        // SAFETY: without MAP_FIXED nothing that is mapped is touched; the kernel checks the rest.
+        let mapped = unsafe { mmap(hint, len, prot, flags, file, offset) };
+        if mapped == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        Ok(Area { pages: Span { addr: new as usize, len: pages_len }, lead, len })
+        let area = Area { span: Span { addr: mapped.expose_provenance(), len } };
+        match addr {
+            Some(addr) if addr != area.span.addr => Err(io::Error::from_raw_os_error(libc::EEXIST)),
+            _ => Ok(area),
+        }
     }
 
-    /// A duplicate begins with the flags of the area that it was made of.
-    fn forget_the_old_one(&self) -> io::Result<()> {
-        let (addr, len) = (self.pages.addr as *mut libc::c_void, self.pages.len);
-        // SAFETY: the pages are ours and stay readable, which is all that anybody was promised.
-        let result = unsafe { libc::mprotect(addr, len, libc::PROT_READ) };
-        check(libc::c_long::from(result))?;
-        // SAFETY: it changes no bytes and no protection.
-        let result = unsafe { libc::munlock(addr, len) };
-        check(libc::c_long::from(result))?;
-        self.advise(memmap2::Advice::Normal)
+    pub(crate) fn addr(&self) -> usize {
+        self.span.addr
     }
 
-    /// Tells the kernel how all of it will be used: every value of this type is harmless.
-    pub(crate) fn advise(&self, advice: memmap2::Advice) -> io::Result<()> {
-        let addr = self.pages.addr as *mut libc::c_void;
-        // SAFETY: memmap2 keeps the values that change what memory holds in another type.
-        let result = unsafe { libc::madvise(addr, self.pages.len, advice as libc::c_int) };
+    /// Has what was stored to `bytes` of it on the disk. (MS_SYNC)
+    ///
+    /// # Errors
+    /// Those of msync(2).
+    pub(crate) fn flush(&self, bytes: std::ops::Range<usize>) -> io::Result<()> {
+        let page = super::page_size().bytes() as usize;
+        let part = self.span.slice(bytes.start / page * page, bytes.end);
+        let addr = std::ptr::without_provenance_mut(part.addr);
+        // SAFETY: the range lies in this mapping; its bytes stay as they are.
+        let result = unsafe { libc::msync(addr, part.len, libc::MS_SYNC) };
         check(libc::c_long::from(result)).map(|_| ())
     }
+}
 
-    /// What is mapped. That the bytes stay as they are is the promise that the first mapping was made
-    /// under.
-    pub(crate) fn bytes(&self) -> &[u8] {
-        let first = (self.pages.addr + self.lead) as *const u8;
-        // SAFETY: so many bytes are mapped readable there until `self` is dropped.
-        unsafe { std::slice::from_raw_parts(first, self.len) }
+/// Puts `area` in the place of `target`, which is as long: a live mapping that the caller has just made
+/// and that nobody has seen yet.
+///
+/// # Errors
+/// Those of mremap(2).
+pub(crate) fn replace_fresh(area: Area, target: Span) -> io::Result<()> {
+    let from = std::ptr::without_provenance_mut(area.span.addr);
+    let to = std::ptr::without_provenance_mut::<libc::c_void>(target.addr);
+    let (len, flags) = (area.span.len, libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED);
+    // SAFETY: the source is this mapping, which nobody else knows; of the target nobody has a slice yet,
+    // and its owner unmaps what is there then.
+    let moved = unsafe { libc::mremap(from, len, len, flags, to) };
+    if moved == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
     }
-
-    pub(crate) fn len(&self) -> usize {
-        self.len
-    }
+    std::mem::forget(area);
+    Ok(())
 }
 
 impl Drop for Area {
     fn drop(&mut self) {
-        // SAFETY: the pages are ours, and every slice of them borrows from `self`.
-        let result = unsafe { libc::munmap(self.pages.addr as *mut libc::c_void, self.pages.len) };
-        debug_assert_eq!(result, 0, "munmap: {}", io::Error::last_os_error());
+        let addr = std::ptr::without_provenance_mut(self.span.addr);
+        // SAFETY: the mapping is this value's own, and nobody uses it any more.
+        unsafe { libc::munmap(addr, self.span.len) };
     }
 }
 
-/// The fewest whole pages that hold `len` bytes, at least one, in bytes.
-fn whole_pages(len: usize) -> usize {
-    len.max(1).next_multiple_of(page_size().bytes() as usize)
+/// Locks `span` into memory: mlock(2), which says so when it fails, as MAP_LOCKED does not.
+///
+/// # Errors
+/// ENOMEM and EAGAIN beyond RLIMIT_MEMLOCK, EPERM when that is 0.
+pub(crate) fn lock(span: Span) -> io::Result<()> {
+    let addr = std::ptr::without_provenance(span.addr);
+    // SAFETY: it changes no bytes; addresses that are not mapped are refused.
+    check(libc::c_long::from(unsafe { libc::mlock(addr, span.len) })).map(|_| ())
 }
+
+// musl's off_t has 64 bits everywhere, glibc's has not.
+#[cfg(target_env = "musl")]
+use libc::mmap;
+#[cfg(not(target_env = "musl"))]
+use libc::mmap64 as mmap;

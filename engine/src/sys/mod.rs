@@ -35,6 +35,7 @@ mod probe;
 mod ranges;
 mod read;
 mod remap;
+mod second_map;
 #[cfg(feature = "lab")]
 mod shared;
 mod sigbus;
@@ -56,7 +57,7 @@ pub(crate) use advise::{
     advise_normal, advise_random, drop_from_page_table, has_populate, has_populate_for_stores,
     populate, populate_around, populate_for_stores, will_need,
 };
-pub(crate) use area::Area;
+pub(crate) use area::{Area, Request, lock, replace_fresh};
 pub(crate) use arena::{Cell, FRAME_LEN, Fork};
 pub(crate) use around::fault_around;
 pub(crate) use bell::Bell;
@@ -86,6 +87,7 @@ pub use perf::{FaultEvents, FaultsOf};
 pub use probe::{Tried, tried};
 pub(crate) use read::{Now, no_read_ahead, read_ahead, read_now};
 pub(crate) use remap::remap_populated;
+pub(crate) use second_map::SecondMap;
 #[cfg(feature = "lab")]
 pub use shared::SharedMemory;
 pub(crate) use sigbus::{SigbusGuard, Zeros};

@@ -1,7 +1,8 @@
 //! Where there is no Linux: nobody looks whether a mapping's bytes are still there.
 
+use std::fs::File;
 use std::io;
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::RawFd;
 use std::sync::Arc;
 
 use super::mapping::Origin;
@@ -25,7 +26,7 @@ impl Presence {
         Presence
     }
 
-    pub(super) fn kept(&self) -> Option<Arc<OwnedFd>> {
+    pub(super) fn kept(&self) -> Option<Arc<File>> {
         None
     }
 

@@ -2,9 +2,10 @@
 
 mod whose;
 
+use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::RawFd;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::mapping::{Backing, Origin};
@@ -43,7 +44,8 @@ pub(super) struct Presence {
 impl Presence {
     pub(super) fn new(file: Option<RawFd>, extent: Extent, origin: &Origin) -> Presence {
         let kept = file.filter(|_| origin.ahead.keep_file).and_then(|file| sys::keep(file).ok());
-        let whose = Whose::new(kept.map(Arc::new));
+        // Once every page is replaced, nobody knows any more whose they were.
+        let whose = Whose::new(kept.map(|kept| Arc::new(File::from(kept))));
         if let Some(file) = file.filter(|_| origin.ahead.guard_sigbus) {
             whose.ask_descriptor(file);
         }
@@ -61,7 +63,7 @@ impl Presence {
     }
 
     /// The descriptor that is kept, if one is.
-    pub(super) fn kept(&self) -> Option<Arc<OwnedFd>> {
+    pub(super) fn kept(&self) -> Option<Arc<File>> {
         self.whose.kept()
     }
 
@@ -69,8 +71,6 @@ impl Presence {
     pub(super) fn guard(&self, extent: Extent, access: Access) -> io::Result<()> {
         let _one = self.guarding.lock().unwrap_or_else(PoisonError::into_inner);
         if self.guard.get().is_none() && self.is_of_file {
-            // Once every page is replaced, nobody knows any more whose they were.
-            self.whose.ask(&extent.addresses());
             let guard = SigbusGuard::watch(extent.pages(0..extent.len), zeros(access))?;
             let _ = self.guard.set(guard);
         }
@@ -102,10 +102,12 @@ impl Presence {
     /// What is wrong with the mapping as a whole, as far as can be told.
     pub(super) fn error(&self, extent: Extent) -> Option<Error> {
         let lost = self.lost().map(|lost| extent.of_pages(lost)).filter(|lost| !lost.is_empty());
-        match lost {
-            Some(lost) => Some(self.vanished(extent, lost.start)),
-            None => self.check_len(extent, 0..self.present_len).err(),
+        // A cut is known to the byte, a replaced page lies at or behind it, or is another story.
+        let before = lost.as_ref().map_or(self.present_len, |lost| lost.start);
+        if let Err(error) = self.check_len(extent, 0..before.min(self.present_len)) {
+            return Some(error);
         }
+        lost.map(|lost| self.vanished(extent, lost.start))
     }
 
     /// Whether `range` was not replaced by zeros and still lies within the file.
@@ -206,7 +208,7 @@ impl Extent {
     }
 
     /// The whole pages that hold `range`.
-    fn pages(self, range: Range<usize>) -> Span {
+    pub(super) fn pages(self, range: Range<usize>) -> Span {
         let page = sys::page_size().bytes() as usize;
         let start = (self.addr + range.start) / page * page;
         let end = (self.addr + range.end).next_multiple_of(page);

@@ -1,7 +1,8 @@
 //! Which file a mapping is of, asked when it matters: a mapping keeps no descriptor.
 
 use std::ffi::OsString;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::fs::File;
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
@@ -16,7 +17,7 @@ const DELETED: &[u8] = b" (deleted)";
 /// The file of a mapping: its descriptor where one is kept, and its name where it has one.
 #[derive(Debug, Default)]
 pub(super) struct Whose {
-    kept: Option<Arc<OwnedFd>>,
+    kept: Option<Arc<File>>,
     named: Mutex<Named>,
 }
 
@@ -34,11 +35,11 @@ enum Named {
 }
 
 impl Whose {
-    pub(super) fn new(kept: Option<Arc<OwnedFd>>) -> Whose {
+    pub(super) fn new(kept: Option<Arc<File>>) -> Whose {
         Whose { kept, named: Mutex::default() }
     }
 
-    pub(super) fn kept(&self) -> Option<Arc<OwnedFd>> {
+    pub(super) fn kept(&self) -> Option<Arc<File>> {
         self.kept.clone()
     }
 
