@@ -1,7 +1,7 @@
 //! Records the page faults of any program, its threads and its children, as a trace.
 //!
-//! [`events`] takes the kernel's records apart, [`order`] puts those of all processors in order,
-//! [`maps`] turns addresses into offsets in files, [`writer`] writes the trace; its format is
+//! `events` takes the kernel's records apart, `order` puts those of all processors in order,
+//! `maps` turns addresses into offsets in files, `writer` writes the trace; its format is
 //! described in `trace/recorded.rs`.
 
 mod events;

@@ -1,6 +1,6 @@
 //! Predicts runs, then measures them: how far off is the model, and does it order policies rightly?
 //!
-//! All predictions are made, written down and hashed before the first measurement. [`score`] says
+//! All predictions are made, written down and hashed before the first measurement. `score` says
 //! what came of it.
 
 mod measure;
