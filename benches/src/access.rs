@@ -74,6 +74,7 @@ impl Default for Setup {
 pub struct Access(Opened);
 
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one of them at a time")]
 enum Opened {
     Read { file: File, buffer: Vec<u8> },
     Buffered { reader: BufReader<File>, buffer: Vec<u8> },
