@@ -50,16 +50,36 @@ impl CacheState {
         }
     }
 
-    /// Brings the file into this state.
+    /// Brings the file into this state, and tells the share of it that is cached then; none where
+    /// no state was asked for.
     ///
     /// # Errors
     /// When it does not get there; cold on a file system in memory.
-    pub fn prepare(self, path: &Path) -> Result<(), Error> {
+    pub fn prepare(self, path: &Path) -> Result<Option<f64>, Error> {
         match self {
-            CacheState::Cold => make_cold(path),
-            CacheState::Warm => make_warm(path),
-            CacheState::AsIs => Ok(()),
+            CacheState::Cold => make_cold(path).map(Some),
+            CacheState::Warm => make_warm(path).map(Some),
+            CacheState::AsIs => Ok(None),
         }
+    }
+
+    /// The share of the file that is cached after a run; an error when a run from a warm cache has
+    /// lost some of it, since then it was none.
+    ///
+    /// # Errors
+    /// Those of looking.
+    pub fn check_after(self, path: &Path) -> Result<Option<f64>, Error> {
+        if self == CacheState::AsIs {
+            return Ok(None);
+        }
+        let file = File::open(path).map_err(Error::at(path))?;
+        let share = cached_share(&file).map_err(Error::at(path))?;
+        if self == CacheState::Warm && share < WARM_SHARE_MIN {
+            let percent = share * 100.0;
+            let words = "is cached after a warm run; is there enough memory?";
+            return Err(Error::failed(format!("{}: only {percent:.1}% {words}", path.display())));
+        }
+        Ok(Some(share))
     }
 }
 
@@ -119,7 +139,7 @@ fn sampled_share(file: &File, pages: u64, page: u64) -> io::Result<f64> {
 }
 
 /// Writes the file back, drops it from the cache, and verifies that it went.
-fn make_cold(path: &Path) -> Result<(), Error> {
+fn make_cold(path: &Path) -> Result<f64, Error> {
     let kind = device::file_system(path)?;
     if device::is_memory(&kind) {
         return Err(Error::failed(format!(
@@ -133,7 +153,7 @@ fn make_cold(path: &Path) -> Result<(), Error> {
         thread::sleep(Duration::from_millis(10) * attempt);
         share = drop_once(&file).map_err(Error::at(path))?;
         if share < COLD_SHARE_MAX {
-            return Ok(());
+            return Ok(share);
         }
     }
     Err(Error::failed(format!(
@@ -150,17 +170,18 @@ fn drop_once(file: &File) -> io::Result<f64> {
 }
 
 /// Reads the file through read(2) unless it is in the cache already, and verifies that it stayed.
-fn make_warm(path: &Path) -> Result<(), Error> {
+fn make_warm(path: &Path) -> Result<f64, Error> {
     let file = File::open(path).map_err(Error::at(path))?;
+    let cached = || cached_share(&file).map_err(Error::at(path));
+    let mut share = cached()?;
     for _ in 0..2 {
-        if cached_share(&file).map_err(Error::at(path))? >= WARM_SHARE_MIN {
-            return Ok(());
+        if share < WARM_SHARE_MIN {
+            read_all(&file).map_err(Error::at(path))?;
+            share = cached()?;
         }
-        read_all(&file).map_err(Error::at(path))?;
     }
-    let share = cached_share(&file).map_err(Error::at(path))?;
     if share >= WARM_SHARE_MIN {
-        return Ok(());
+        return Ok(share);
     }
     let words = "stays in the page cache after reading it; is there enough memory?";
     Err(Error::failed(format!("{}: only {:.1}% {words}", path.display(), share * 100.0)))

@@ -1,4 +1,6 @@
-//! The paired comparison: the engines in turn, A B C A B C, and what the pairs say.
+//! The paired comparison: each round runs every engine once, in an order drawn by the seed, and the
+//! pairs of a round are compared. What one run leaves behind (free memory that the host has taken
+//! back, a busy disk) then falls on all alike.
 
 use std::time::{Duration, Instant};
 
@@ -8,9 +10,11 @@ use crate::device::Disk;
 use crate::engine::Engine;
 use crate::environment::Environment;
 use crate::interval::Median;
-use crate::result::{Kind, RatioResult, RunResult};
+use crate::random::Rng;
+use crate::result::{Kind, RatioResult, RunResult, SCHEMA};
 use crate::run::RunSpec;
 use crate::spawn::Spawner;
+use crate::wilcoxon;
 
 /// The least rounds that are made however little time is left.
 const ROUNDS_MIN: u32 = 3;
@@ -20,7 +24,7 @@ const ROUNDS_MIN: u32 = 3;
 pub struct Plan {
     /// The run; its engine is filled in for each.
     pub spec: RunSpec,
-    /// The engines, in the order in which they run.
+    /// The engines; each round draws its own order of them.
     pub engines: Vec<Engine>,
     /// Which of them the others are held against: [`BASELINE`](crate::engine::BASELINE) unless it is said.
     pub baseline: Engine,
@@ -30,6 +34,8 @@ pub struct Plan {
     pub time_limit: Option<Duration>,
     /// The machine, written into every result.
     pub environment: Environment,
+    /// In how many pieces the file lies on its disk; none where the file system does not tell.
+    pub file_extents: Option<u64>,
 }
 
 /// What is told while it runs.
@@ -92,7 +98,7 @@ pub fn compare(
         if late && round > ROUNDS_MIN {
             break;
         }
-        for &engine in &plan.engines {
+        for engine in drawn_order(plan, round) {
             progress(Progress::Starts { round, engine });
             let result = run_one(plan, engine, round, spawner)?;
             check_same(reference.get_or_insert_with(|| result.clone()), &result)?;
@@ -105,6 +111,16 @@ pub fn compare(
     }
     comparison.ratios = ratios(plan, &comparison);
     Ok(comparison)
+}
+
+/// The same for the same seed and round (Fisher and Yates).
+fn drawn_order(plan: &Plan, round: u32) -> Vec<Engine> {
+    let mut rng = Rng::new(plan.spec.seed ^ (u64::from(round) << 32));
+    let mut engines = plan.engines.clone();
+    for last in (1..engines.len()).rev() {
+        engines.swap(last, rng.below(last as u64 + 1) as usize);
+    }
+    engines
 }
 
 fn run_one(
@@ -165,7 +181,11 @@ fn ratio(plan: &Plan, comparison: &Comparison, engine: Engine) -> Option<RatioRe
         .map(|(base, run)| base.seconds / run.seconds)
         .collect();
     let median = Median::of(&speedups)?;
+    let logarithms: Vec<f64> = speedups.iter().map(|ratio| ratio.ln()).collect();
     Some(RatioResult {
+        schema: SCHEMA,
+        wilcoxon_p: Some(wilcoxon::signed_rank(&logarithms)),
+        file_extents: plan.file_extents,
         kind: Kind::Ratio,
         engine: engine.name().to_owned(),
         baseline: plan.baseline.name().to_owned(),
@@ -173,7 +193,7 @@ fn ratio(plan: &Plan, comparison: &Comparison, engine: Engine) -> Option<RatioRe
         speedup_ci95: [median.low, median.high],
         runs: u32::try_from(speedups.len()).unwrap_or(u32::MAX),
         ci_coverage: median.coverage,
-        pattern: plan.spec.pattern.clone(),
+        pattern: plan.spec.name(),
         cache: plan.spec.cache.clone(),
         file: plan.spec.path.display().to_string(),
         environment: Some(plan.environment.clone()),

@@ -60,14 +60,28 @@ impl DataFile {
         if is_right(&path, len, seed) {
             return Ok(DataFile { path, len, _removal: None });
         }
-        check_room(dir, len)?;
+        DataFile::make_with(&path, len, afterwards, |part| write_file(part, len, seed))
+    }
+
+    /// A file of about `len` bytes at `path`, which `write` writes and syncs under another name
+    /// first: whoever finds it finds it whole.
+    ///
+    /// # Errors
+    /// As [`make`](DataFile::make).
+    pub fn make_with(
+        path: &Path,
+        len: u64,
+        afterwards: Afterwards,
+        write: impl FnOnce(&Path) -> io::Result<()>,
+    ) -> Result<DataFile, Error> {
+        check_room(path.parent().unwrap_or(Path::new(".")), len)?;
         let part = path.with_extension("part");
         let unfinished = cleanup::on_exit(remover(&part));
-        write_file(&part, len, seed).map_err(Error::at(&part))?;
-        let removal = (afterwards == Afterwards::Remove).then(|| cleanup::on_exit(remover(&path)));
-        fs::rename(&part, &path).map_err(Error::at(&path))?;
+        write(&part).map_err(Error::at(&part))?;
+        let removal = (afterwards == Afterwards::Remove).then(|| cleanup::on_exit(remover(path)));
+        fs::rename(&part, path).map_err(Error::at(path))?;
         drop(unfinished);
-        Ok(DataFile { path, len, _removal: removal })
+        Ok(DataFile { path: path.to_owned(), len: readable_len(path)?, _removal: removal })
     }
 
     /// Where it is.

@@ -1,8 +1,10 @@
 //! On which file system and which disk a file lies.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use mmap_ahead::lab;
 
 use crate::Error;
 
@@ -36,6 +38,12 @@ pub fn file_system(path: &Path) -> Result<String, Error> {
     let magic = stat.f_type as u64 & 0xFFFF_FFFF;
     let known = FILE_SYSTEMS.iter().find(|(number, _)| *number == magic);
     Ok(known.map_or_else(|| format!("{magic:#x}"), |(_, name)| (*name).to_owned()))
+}
+
+/// In how many pieces the file lies on its disk, where the file system tells.
+#[must_use]
+pub fn extents(path: &Path) -> Option<u64> {
+    lab::extents(&File::open(path).ok()?).ok()
 }
 
 /// Whether a file system of this name has nothing but memory under it: there is no cold there.

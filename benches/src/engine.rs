@@ -11,10 +11,14 @@ use crate::Error;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Engine {
-    /// read(2) into a buffer of 256 KiB.
-    Read,
+    /// read(2) into a buffer of so many bytes: 256 KiB unless the name says otherwise.
+    Read(u32),
+    /// std's `BufReader` with its own buffer of 8 KiB.
+    BufReader,
     /// memmap2, the baseline, as it comes or with advice.
     Memmap2(Peer),
+    /// memmap2, its steps shared out in chunks by rayon.
+    Rayon,
     /// Ours as it comes.
     Mmap,
     /// Ours with guarded windows.
@@ -27,18 +31,29 @@ pub enum Engine {
     Direct,
 }
 
+/// The buffer of `read`: 256 KiB.
+const READ_LEN: u32 = 256 << 10;
+
 /// What every ratio is relative to.
 pub const BASELINE: Engine = Engine::Memmap2(Peer::Plain);
 
 impl Engine {
+    /// read(2) into the buffer that it is fastest with.
+    pub const READ: Engine = Engine::Read(READ_LEN);
+
     /// Every engine, in the order of the documentation.
-    pub const ALL: [Engine; 11] = [
-        Engine::Read,
+    pub const ALL: [Engine; 16] = [
+        Engine::READ,
+        Engine::Read(4 << 10),
+        Engine::Read(128 << 10),
+        Engine::Read(1 << 20),
+        Engine::BufReader,
         Engine::Memmap2(Peer::Plain),
         Engine::Memmap2(Peer::Sequential),
         Engine::Memmap2(Peer::WillNeed),
         Engine::Memmap2(Peer::Populate),
         Engine::Memmap2(Peer::Random),
+        Engine::Rayon,
         Engine::Mmap,
         Engine::MmapGuard,
         Engine::Paged,
@@ -46,16 +61,27 @@ impl Engine {
         Engine::Direct,
     ];
 
+    /// Whether its steps happen one after the other, so that each can be watched.
+    #[must_use]
+    pub fn steps_can_be_watched(&self) -> bool {
+        !matches!(self, Engine::BufReader | Engine::Rayon | Engine::Direct)
+    }
+
     /// The name that [`Engine::from_str`] takes back.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Engine::Read => "read",
+            Engine::Read(4096) => "read+4KiB",
+            Engine::Read(131_072) => "read+128KiB",
+            Engine::Read(1_048_576) => "read+1MiB",
+            Engine::Read(_) => "read",
+            Engine::BufReader => "bufreader",
             Engine::Memmap2(Peer::Plain) => "memmap2",
             Engine::Memmap2(Peer::Sequential) => "memmap2+sequential",
             Engine::Memmap2(Peer::WillNeed) => "memmap2+willneed",
             Engine::Memmap2(Peer::Populate) => "memmap2+populate",
             Engine::Memmap2(Peer::Random) => "memmap2+random",
+            Engine::Rayon => "memmap2+rayon",
             Engine::Mmap => "mmap",
             Engine::MmapGuard => "mmap+guard",
             Engine::Paged => "paged",
@@ -89,8 +115,8 @@ mod tests {
     #[test]
     fn names_are_those_of_the_design() {
         let names: Vec<_> = Engine::ALL.iter().map(|engine| engine.name()).collect();
-        let design = "read memmap2 memmap2+sequential memmap2+willneed memmap2+populate \
-                      memmap2+random mmap mmap+guard paged reader direct";
+        let design = "read read+4KiB read+128KiB read+1MiB bufreader memmap2 memmap2+sequential memmap2+willneed memmap2+populate \
+                      memmap2+random memmap2+rayon mmap mmap+guard paged reader direct";
         assert_eq!(names.join(" "), design);
         for engine in Engine::ALL {
             assert_eq!(engine.name().parse::<Engine>().unwrap(), engine);

@@ -6,6 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::environment::Environment;
 
+/// The version of these lines: raised when a field changes its meaning or goes. Added fields do not
+/// raise it. Lines without it are of version 1.
+pub const SCHEMA: u32 = 2;
+
+fn first_schema() -> u32 {
+    1
+}
+
 /// The kind of a line; the tag that scripts filter by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -21,6 +29,9 @@ pub enum Kind {
 pub struct RunResult {
     /// Always [`Kind::Run`].
     pub kind: Kind,
+    /// [`SCHEMA`].
+    #[serde(default = "first_schema")]
+    pub schema: u32,
     /// The engine's name.
     pub engine: String,
     /// The pattern's name.
@@ -59,6 +70,13 @@ pub struct RunResult {
     /// How many threads shared the steps.
     #[serde(default)]
     pub threads: usize,
+    /// The share of the file in the page cache before the run, and after it, 0 to 1; none where no
+    /// cache state was asked for.
+    #[serde(default)]
+    pub cached_before: Option<f64>,
+    /// Likewise.
+    #[serde(default)]
+    pub cached_after: Option<f64>,
     /// Bytes that the process had read from devices, helpers included; 0 where that is not counted.
     #[serde(default)]
     pub read_bytes: u64,
@@ -84,6 +102,9 @@ pub struct RunResult {
 pub struct RatioResult {
     /// Always [`Kind::Ratio`].
     pub kind: Kind,
+    /// [`SCHEMA`].
+    #[serde(default = "first_schema")]
+    pub schema: u32,
     /// The engine's name.
     pub engine: String,
     /// The name of the engine it is compared with.
@@ -95,6 +116,13 @@ pub struct RatioResult {
     /// How many rounds.
     pub runs: u32,
 
+    /// Wilcoxon's signed-rank test of the pairs: the chance of pairs as one-sided as these when no
+    /// engine is faster. Without it in lines of version 1.
+    #[serde(default)]
+    pub wilcoxon_p: Option<f64>,
+    /// In how many extents the file lies on its disk, where the file system tells.
+    #[serde(default)]
+    pub file_extents: Option<u64>,
     /// How sure the interval really is: under 0.95 when there are fewer than 6 rounds.
     pub ci_coverage: f64,
     /// The pattern's name.

@@ -11,8 +11,9 @@ use crate::Error;
 use crate::access::{Access, Setup, Tally};
 use crate::datafile::readable_len;
 use crate::engine::Engine;
+use crate::job::Job;
 use crate::pattern::Pattern;
-use crate::result::{Kind, RunResult};
+use crate::result::{Kind, RunResult, SCHEMA};
 use crate::steps::Steps;
 
 /// What a child process is told to do, as one JSON argument.
@@ -38,9 +39,21 @@ pub struct RunSpec {
     pub steps: Option<u64>,
     /// How many threads share the steps; none for one.
     pub threads: Option<usize>,
+    /// A job in place of the pattern, by name.
+    #[serde(default)]
+    pub job: Option<String>,
 }
 
 impl RunSpec {
+    /// What is done, as results name it: the pattern, or `job:NAME`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match &self.job {
+            Some(job) => format!("job:{job}"),
+            None => self.pattern.clone(),
+        }
+    }
+
     /// A plain scan of `path` through `engine`.
     #[must_use]
     pub fn scan(path: PathBuf, engine: Engine) -> RunSpec {
@@ -55,6 +68,7 @@ impl RunSpec {
             memory_limit: None,
             steps: None,
             threads: None,
+            job: None,
         }
     }
 }
@@ -81,13 +95,18 @@ pub fn run(spec: &RunSpec) -> Result<RunResult, Error> {
     let steps = steps.first(spec.steps.unwrap_or(u64::MAX));
     let touch = steps.touch();
     let threads = spec.threads.unwrap_or(1);
+    let job = spec.job.as_deref().map(str::parse::<Job>).transpose()?;
 
     let at = |error| Error::at(&spec.path)(error);
     let read_before = device_bytes_read();
     let before = Faults::now();
     let start = Instant::now();
     let mut access = Access::open(engine, &spec.path, setup).map_err(at)?;
-    let tally = access.sum_by(&steps, threads).map_err(at)?;
+    let tally = match job {
+        Some(job) => access.work(job),
+        None => access.sum_by(&steps, threads),
+    };
+    let tally = tally.map_err(at)?;
     let seconds = start.elapsed().as_secs_f64();
     let used = Faults::now().since(&before);
     let used_read_bytes = device_bytes_read().saturating_sub(read_before);
@@ -120,8 +139,9 @@ fn device_bytes_read() -> u64 {
 fn result(spec: &RunSpec, tally: &Tally, seconds: f64, used: &Faults) -> RunResult {
     RunResult {
         kind: Kind::Run,
+        schema: SCHEMA,
         engine: spec.engine.clone(),
-        pattern: spec.pattern.clone(),
+        pattern: spec.name(),
         cache: spec.cache.clone(),
         bytes: tally.bytes,
         seconds,
@@ -138,6 +158,8 @@ fn result(spec: &RunSpec, tally: &Tally, seconds: f64, used: &Faults) -> RunResu
         steps: tally.steps,
         touch: 0,
         threads: 1,
+        cached_before: None,
+        cached_after: None,
         read_bytes: 0,
         seed: spec.seed,
         policy: String::new(),

@@ -47,7 +47,10 @@ impl Children {
 
 impl Spawner for Children {
     fn run(&mut self, spec: &RunSpec) -> Result<RunResult, Error> {
-        self.child(RUN_COMMAND, spec, spec)
+        let cached_before = self.cache.prepare(&spec.path)?;
+        let result: RunResult = self.child(RUN_COMMAND, spec, &spec.engine)?;
+        let cached_after = self.cache.check_after(&spec.path)?;
+        Ok(RunResult { cached_before, cached_after, ..result })
     }
 }
 
@@ -57,24 +60,24 @@ impl Children {
     /// # Errors
     /// Whatever went wrong, naming the engine.
     pub fn watch(&self, spec: &WatchSpec) -> Result<Seen, Error> {
-        self.child(WATCH_COMMAND, spec, &spec.run)
+        self.cache.prepare(&spec.run.path)?;
+        self.child(WATCH_COMMAND, spec, &spec.run.engine)
     }
 
+    /// What a child prints that is started with `argument` under the hidden subcommand `name`.
     fn child<T: DeserializeOwned>(
         &self,
         name: &str,
         argument: &impl Serialize,
-        spec: &RunSpec,
+        engine: &str,
     ) -> Result<T, Error> {
-        self.cache.prepare(&spec.path)?;
         let mut command = hidden_command(&self.program, name, argument)?;
         let output = command.output().map_err(Error::at(&self.program))?;
         if !output.status.success() {
-            return Err(failure(&spec.engine, &output));
+            return Err(failure(engine, &output));
         }
-        serde_json::from_slice(&output.stdout).map_err(|error| {
-            Error::failed(format!("engine {} printed no result: {error}", spec.engine))
-        })
+        serde_json::from_slice(&output.stdout)
+            .map_err(|error| Error::failed(format!("engine {engine} printed no result: {error}")))
     }
 }
 

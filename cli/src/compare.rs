@@ -8,6 +8,7 @@ use mmap_ahead_bench::compare::{self as harness, Comparison, Plan, Progress};
 use mmap_ahead_bench::datafile::{Afterwards, DataFile};
 use mmap_ahead_bench::engine::{BASELINE, Engine};
 use mmap_ahead_bench::environment::Environment;
+use mmap_ahead_bench::job::Job;
 use mmap_ahead_bench::pattern::Pattern;
 use mmap_ahead_bench::read_ahead::ReadAhead;
 use mmap_ahead_bench::run::{self, RunSpec};
@@ -17,6 +18,7 @@ use mmap_ahead_bench::{Error, device, size};
 use mmap_ahead_plots::report::Told;
 
 use crate::demo::limit_is_known;
+use crate::matrix::{Wanted, matrix};
 use crate::output::{self, Bar};
 use crate::report::{self, Lines};
 use crate::{again, place, watched};
@@ -78,11 +80,13 @@ pub(crate) struct Arguments {
     /// Keep this many processors busy with background readers meanwhile
     #[arg(long, default_value_t = 0)]
     busy: u32,
-    /// A real program's job instead of a pattern (not built yet)
-    #[arg(long)]
-    job: Option<String>,
-    /// All patterns and cache states (not built yet)
-    #[arg(long)]
+    /// A real program's job in place of a pattern: lines, blake3, csv, arrow, tensors (a build with
+    /// --features jobs); engines that lend the whole file as one slice
+    #[arg(long, conflicts_with_all = ["pattern", "touch", "steps", "threads"])]
+    job: Option<Job>,
+    /// All patterns, cold and warm, on this disk (at read_ahead_kb 128 and its own), tmpfs, xfs and
+    /// btrfs (root): prints the page that benches/RESULTS.md is. Takes --size, --runs, --dir, --seed
+    #[arg(long, conflicts_with_all = ["file", "report", "job"])]
     matrix: bool,
     /// Write results, figures and a page that tells of them there; cold, `direct` joins the engines
     /// as the disk's limit, and each engine runs twice more while it is looked at
@@ -95,6 +99,15 @@ pub(crate) struct Arguments {
 
 pub(crate) fn compare(arguments: &Arguments) -> Result<(), Error> {
     check(arguments)?;
+    if arguments.matrix {
+        return matrix(&Wanted {
+            dir: arguments.dir.clone().unwrap_or_else(place::default_dir),
+            size: arguments.size,
+            seed: arguments.seed,
+            rounds: arguments.runs,
+            json: arguments.json,
+        });
+    }
     let file = data_file(arguments)?;
     let read_ahead = arguments.read_ahead_kb.map(|kib| ReadAhead::set(file.path(), kib));
     let _read_ahead = read_ahead.transpose()?;
@@ -129,8 +142,10 @@ fn write_report(
     let mut lines = Lines::default();
     lines.add_all(&comparison.runs)?;
     lines.add_all(&comparison.ratios)?;
-    let watchable = plan.engines.iter().copied().filter(|engine| *engine != Engine::Direct);
-    let (engines, mut left_out) = (watchable.collect::<Vec<_>>(), Vec::new());
+    // A job is no row of steps that could be watched.
+    let watchable = |engine: &Engine| plan.spec.job.is_none() && engine.steps_can_be_watched();
+    let engines: Vec<_> = plan.engines.iter().copied().filter(watchable).collect();
+    let mut left_out = Vec::new();
     for watch in [Watch::Touches, Watch::Memory] {
         let (run, machine) = (&plan.spec, &plan.environment);
         left_out.extend(watched::add(&mut lines, children, run, &engines, watch, machine)?);
@@ -161,10 +176,6 @@ fn run_all(
 
 /// Everything that can be refused before a file is made.
 fn check(arguments: &Arguments) -> Result<(), Error> {
-    let later = [("--job", arguments.job.is_some()), ("--matrix", arguments.matrix)];
-    if let Some((name, _)) = later.iter().find(|(_, given)| *given) {
-        return Err(Error::NotBuilt(format!("compare {name}")));
-    }
     arguments.pattern.check_built()?;
     for (index, engine) in arguments.engines.iter().enumerate() {
         if arguments.engines[..index].contains(engine) {
@@ -183,7 +194,10 @@ fn data_file(arguments: &Arguments) -> Result<DataFile, Error> {
     let dir = arguments.dir.clone().unwrap_or_else(place::default_dir);
     let in_memory = device::is_memory(&device::file_system(&dir)?);
     let afterwards = if arguments.keep { Afterwards::Keep } else { Afterwards::Remove };
-    let file = DataFile::make(&dir, arguments.size, arguments.seed, afterwards)?;
+    let file = match arguments.job {
+        Some(job) => job.file(&dir, arguments.size, arguments.seed, afterwards)?,
+        None => DataFile::make(&dir, arguments.size, arguments.seed, afterwards)?,
+    };
     if !in_memory {
         CacheState::Cold.prepare(file.path())?;
     }
@@ -193,7 +207,11 @@ fn data_file(arguments: &Arguments) -> Result<DataFile, Error> {
 fn plan(arguments: &Arguments, path: &Path) -> Plan {
     let mut engines = arguments.engines.clone();
     let cold_report = arguments.report.is_some() && arguments.cache == CacheState::Cold;
-    if cold_report && !engines.contains(&Engine::Direct) && limit_is_known(path) {
+    if cold_report
+        && arguments.job.is_none()
+        && !engines.contains(&Engine::Direct)
+        && limit_is_known(path)
+    {
         engines.push(Engine::Direct);
     }
     Plan {
@@ -208,12 +226,14 @@ fn plan(arguments: &Arguments, path: &Path) -> Plan {
             memory_limit: arguments.memory_limit,
             steps: arguments.steps,
             threads: Some(usize::from(arguments.threads)),
+            job: arguments.job.map(|job| job.to_string()),
         },
         engines,
         baseline: arguments.baseline,
         rounds: arguments.runs,
         time_limit: None,
         environment: Environment { busy: arguments.busy, ..Environment::of(path) },
+        file_extents: device::extents(path),
     }
 }
 
@@ -223,17 +243,24 @@ fn header(plan: &Plan, file_bytes: u64) -> String {
         0 => String::new(),
         busy => format!(", {busy} busy readers beside"),
     };
+    let extents = match plan.file_extents {
+        Some(count) => format!(" in {count} extents"),
+        None => String::new(),
+    };
     format!(
-        "seed {}\n{}\n{} ({}), {}, {}, {} rounds{busy}",
+        "seed {}\n{}\n{} ({}{extents}), {}, {}, {} rounds{busy}",
         spec.seed,
         plan.environment.line(),
         spec.path.display(),
         size::rounded(file_bytes),
-        spec.pattern,
+        spec.name(),
         spec.cache,
         plan.rounds
     )
 }
+
+/// An interval this wide around 1 decides nothing.
+const WIDE: f64 = 0.1;
 
 const HEAD: [&str; 9] = [
     "engine",
@@ -258,6 +285,13 @@ fn table(plan: &Plan, comparison: &Comparison) -> String {
     } else if let Some(ratio) = comparison.ratios.iter().find(|ratio| ratio.ci_coverage < 0.95) {
         let percent = ratio.ci_coverage * 100.0;
         text += &format!("\nWith so few rounds the interval covers {percent:.0}%, not 95%.");
+    }
+    for ratio in &comparison.ratios {
+        let [low, high] = ratio.speedup_ci95;
+        if low < 1.0 && high > 1.0 && high - low > WIDE {
+            let engine = &ratio.engine;
+            text += &format!("\n{engine}: too noisy to decide; more --runs, or an idle machine.");
+        }
     }
     text
 }

@@ -7,13 +7,18 @@ mod compare;
 mod demo;
 mod doctor;
 mod hidden;
+mod matrix;
 mod not_built;
 mod output;
 mod place;
 mod plot;
+mod pm;
 mod probe;
 mod read;
+mod record;
 mod report;
+mod sim;
+mod simulated;
 mod story;
 mod watched;
 
@@ -36,12 +41,9 @@ enum Command {
     Read(read::Arguments),
     Compare(compare::Arguments),
     Doctor(doctor::Arguments),
-    /// Run the simulator (not built yet)
-    Sim(not_built::Arguments),
-    /// The four ways to make a small store durable, timed (not built yet)
-    Pm(not_built::Arguments),
-    /// Record the page faults of any program (not built yet)
-    Record(not_built::Arguments),
+    Sim(sim::Arguments),
+    Pm(pm::Arguments),
+    Record(record::Arguments),
     Plot(plot::Arguments),
     /// One run, in this process; how `compare` starts its children.
     #[command(name = "__run", hide = true)]
@@ -70,9 +72,9 @@ fn dispatch(command: Command) -> Result<(), Error> {
         Command::Doctor(arguments) => doctor::doctor(&arguments),
         Command::Read(arguments) => read::read(&arguments),
         Command::Compare(arguments) => compare::compare(&arguments),
-        Command::Sim(_) => not_built::answer("sim"),
-        Command::Pm(_) => not_built::answer("pm"),
-        Command::Record(_) => not_built::answer("record"),
+        Command::Sim(arguments) => sim::sim(&arguments),
+        Command::Record(arguments) => record::record(&arguments),
+        Command::Pm(arguments) => pm::pm(&arguments),
         Command::Plot(arguments) => plot::plot(&arguments),
         Command::Run(arguments) => hidden::run(&arguments),
         Command::Watch(arguments) => hidden::watch(&arguments),

@@ -63,6 +63,11 @@ impl Bar {
         Bar(bar)
     }
 
+    /// So many runs are done.
+    pub(crate) fn reach(&self, done: u64) {
+        self.0.set_position(done);
+    }
+
     pub(crate) fn follow(&self, progress: Progress<'_>) {
         match progress {
             Progress::Starts { round: 0, engine } => self.0.set_message(format!("{engine}, once")),

@@ -1,17 +1,24 @@
 //! Safe wrappers that the simulator, the benches and the command line need and may not write
 //! themselves, because they forbid unsafe code. Not part of the public API: no promise is made.
 
+mod mechanisms;
+mod pages;
+
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::path::Path;
 
-mod pages;
-
-pub use self::pages::{cached_in, held_pages};
+pub use self::mechanisms::{Frames, Looks};
+pub use self::pages::held_pages;
 pub use crate::reader::direct::{Depth, DirectFile};
 pub use crate::sys::{CacheView, Tried, Usage, UsageOf, tried, usage};
-pub use crate::sys::{Userfault, try_userfault};
+pub use crate::sys::{FaultEvents, FaultsOf};
+pub use crate::sys::{LiveAdvice, LiveMap};
+pub use crate::sys::{Userfault, extents, try_userfault};
+// Memory that other processes store to, and what makes its stores durable: for extras.
+pub use crate::sys::{ForkedChild, is_locked_by_others, try_lock};
+pub use crate::sys::{FutexScope, LineFlush, SharedMemory, futex_wait, futex_wake_all};
 use crate::{Error, Mmap, MmapOptions, Paged, PagedOptions};
 
 /// How the peers map a file.
@@ -59,6 +66,14 @@ pub fn map_peer(file: &File, peer: Peer) -> io::Result<memmap2::Mmap> {
 /// EPERM when the caller neither owns nor may write the file; ENOSYS on older kernels.
 pub fn cached(file: &File) -> io::Result<CacheView> {
     crate::sys::cache_view(file.as_raw_fd(), 0, 0)
+}
+
+/// How much the page cache holds of `len` bytes of `file` from `offset` on; `len` 0: to its end.
+///
+/// # Errors
+/// As [`cached`].
+pub fn cached_in(file: &File, offset: u64, len: u64) -> io::Result<CacheView> {
+    crate::sys::cache_view(file.as_raw_fd(), offset, len)
 }
 
 /// Tries to set up a ring of io_uring.

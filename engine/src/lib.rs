@@ -104,7 +104,7 @@ mod sys;
 #[doc(hidden)]
 pub mod lab;
 
-pub use error::Error;
+pub use error::{Error, Loss};
 pub use mmap::*;
 pub use options::{BUDGET_DEFAULT, FOLLOWED_LEN_MIN, Fetcher, Mode, WRITE_BUDGET_DEFAULT};
 #[cfg(all(target_os = "linux", not(elsewhere)))]

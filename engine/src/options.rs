@@ -72,6 +72,7 @@ pub(crate) struct Ahead {
     pub(crate) stores: Stores,
     pub(crate) keep_file: bool,
     pub(crate) record: bool,
+    pub(crate) guard_sigbus: bool,
 }
 
 #[cfg_attr(any(elsewhere, not(target_os = "linux")), allow(dead_code))]

@@ -88,6 +88,38 @@ fn after_a_mix_of_scans_and_random_touches() {
     assert!(share >= 0.95, "{:.1}% of it is huge", share * 100.0);
 }
 
+/// What the kernel does to idle memory where DAMON or a full machine has it page out: without swap it
+/// takes huge pages apart and leaves it at that.
+#[test]
+fn after_the_kernel_has_taken_them_apart() {
+    if role().is_none() {
+        return in_child("apart");
+    }
+    if !huge_pages_are_to_be_had() {
+        skip!("no transparent huge pages here");
+    }
+    let Some((_file, paged)) = named() else { skip!("no file on a disk") };
+    check_all(&paged);
+    let before = share_of_huge(&paged);
+    let (first, last) = (LIMIT / FRAME, paged.len() / FRAME);
+    for frame in last - first..last {
+        let start = paged[frame * FRAME..].as_ptr().cast_mut().cast();
+        // SAFETY: paging out changes no contents; the range is the map's own.
+        unsafe { libc::madvise(start, FRAME, libc::MADV_PAGEOUT) };
+    }
+    let apart = share_of_huge(&paged);
+    if apart > before - 0.05 {
+        skip!("MADV_PAGEOUT takes no huge page apart here");
+    }
+    (0..2).for_each(|_| check_all(&paged));
+    let (share, stats) = (share_of_huge(&paged), paged.stats());
+    println!("seen: {before:.2}, apart {apart:.2}, then {share:.2} of it huge, {stats:?}");
+    if stats.frames_mended == 0 {
+        skip!("no MADV_COLLAPSE or no PAGEMAP_SCAN here");
+    }
+    assert!(share >= 0.95, "{:.1}% of it is huge", share * 100.0);
+}
+
 /// Random ranges from eight threads. `MMAP_AHEAD_SOAK_SECONDS` makes it shorter.
 #[test]
 #[ignore = "half an hour"]

@@ -1,40 +1,45 @@
 //! A simulator that drives the engine's own policies: what is compared is what is shipped.
 //!
-//! One reader walks a [`Trace`] over one mapped file. A passive marker observer sees what such an
-//! observer can see, the policy turns that into a plan, and one worker carries the plan out on a
-//! modelled device. Time is virtual, whole nanoseconds, and the same input gives the same
-//! [`Report`] on every machine.
+//! Readers take a [`Workload`] step by step over one file, with a [`Strategy`], on the machine of a
+//! [`Setup`]: a modelled [`kernel`], a device, cores, and costs with a name and a source each. Time
+//! is virtual, whole nanoseconds; the same input and seed give the same [`Report`] on every machine.
 //!
 //! ```
-//! use mmap_ahead::PolicyKind;
-//! use mmap_ahead::page::{Nanos, PageCount};
-//! use mmap_ahead_sim::{Comparison, Setup, Trace};
+//! use mmap_ahead::page::ByteLen;
+//! use mmap_ahead_sim::{Knobs, Setup, Shape, Strategy, Workload, run};
 //!
-//! let trace = Trace::sequential(PageCount(16 << 10), Nanos(242));
-//! let all = Comparison::of(&trace, &PolicyKind::ALL, &Setup::default())?;
-//! println!("{all}");
+//! let shape = Shape { file: ByteLen(64 << 20), ..Shape::default() };
+//! let workload = Workload::named("seq", &shape)?;
+//! for name in ["default-mmap", "ramp", "oracle"] {
+//!     let report = run(&workload, &Strategy::named(name, &Knobs::default())?, &Setup::default())?;
+//!     println!("{name}: {} s, {} faults", report.virtual_seconds, report.faults());
+//!     assert_eq!(report.breakdown.total().0, report.counts.reader_ns);
+//! }
 //! # Ok::<(), mmap_ahead_sim::Error>(())
 //! ```
-//!
-//! # Not modelled yet
-//! Large folios, eviction, the kernel's own asynchronous read-ahead, more than one reader or
-//! worker. A page that was touched once stays mapped.
 #![forbid(unsafe_code)]
 
-mod clock;
-mod costs;
+pub mod calibrate;
+pub mod choi;
+pub mod costs;
 mod device;
 mod error;
-mod memory;
+pub mod kernel;
 mod observer;
-mod report;
+pub mod record;
 mod run;
+pub mod strategy;
+pub mod sweep;
 mod trace;
-mod worker;
+pub mod workload;
 
-pub use costs::Costs;
+pub use costs::{Costs, Preset, Sheet};
 pub use device::DeviceModel;
 pub use error::Error;
-pub use report::{Comparison, Counts, Report};
-pub use run::{CacheState, Setup, Step, run, run_watched};
-pub use trace::{Touch, Trace};
+pub use run::{Breakdown, CacheState, Counts, Kind, Report, Setup, Step, run, run_watched};
+pub use strategy::{Knobs, Strategy};
+pub use trace::{
+    Access, Accesses, FileSurvey, Operation, PageTouches, PageTrace, Survey, Thinking, Touch,
+    Trace, TraceFile,
+};
+pub use workload::{Shape, Workload};

@@ -1,37 +1,33 @@
 //! What a passive marker observer sees of a reader, and when.
 //!
-//! It sees pages appear in the page table that it has not put there itself: the marker blocks left
-//! out of windows, and whatever faults outside of all windows. A fault inside a window (the reader
-//! was faster than the worker) looks like the worker's own doing, and is not seen.
+//! It sees pages appear in the page table that no helper has put there: the marker blocks left out
+//! of windows, and whatever faults outside of all windows. A fault inside a window (the reader was
+//! faster than the helper) looks like the helper's own doing, and is not seen.
 
 use mmap_ahead::page::{Nanos, PageCount, PageIndex, PageRange};
 use mmap_ahead::policy::Window;
 
-use crate::clock::after;
-
 #[derive(Clone, Debug)]
 pub(crate) struct MarkerObserver {
     block: PageCount,
-    poll_ns: Nanos,
+    look_period: Nanos,
     /// For each page: is it in a window that was carried out?
     covered: Vec<bool>,
     armed: Vec<PageRange>,
-    /// What appeared since the last look, and when that look is due.
+    /// Where something appeared since the last look.
     seen: Vec<PageRange>,
-    due: Nanos,
     false_markers: u64,
 }
 
 impl MarkerObserver {
-    /// An observer of `pages` that looks every `poll_ns`; a marker is a block of `block` pages.
-    pub(crate) fn new(pages: PageCount, block: PageCount, poll_ns: Nanos) -> MarkerObserver {
+    /// An observer of `pages` that looks every `look_period`; a marker is a block of `block` pages.
+    pub(crate) fn new(pages: PageCount, block: PageCount, look_period: Nanos) -> MarkerObserver {
         MarkerObserver {
             block,
-            poll_ns: poll_ns.max(Nanos(1)),
-            covered: vec![false; pages.0 as usize],
+            look_period: look_period.max(Nanos(1)),
+            covered: vec![false; usize::try_from(pages.0).unwrap_or(usize::MAX)],
             armed: Vec::new(),
             seen: Vec::new(),
-            due: Nanos(0),
             false_markers: 0,
         }
     }
@@ -42,7 +38,7 @@ impl MarkerObserver {
         Some(block_of(trigger, self.block).intersect(window.range))
     }
 
-    /// The worker has begun to map `window`; an older marker inside it says nothing any more.
+    /// A helper begins to map `window`; an older marker inside it says nothing any more.
     pub(crate) fn cover(&mut self, window: PageRange) {
         self.covered[window.start.0 as usize..window.end.0 as usize].fill(true);
         let before = self.armed.len();
@@ -52,41 +48,42 @@ impl MarkerObserver {
 
     /// The window around `marker` is mapped: watches for the marker from now on, or, when it is
     /// present already, counts it as false (TRAPS 1).
-    pub(crate) fn arm(&mut self, marker: PageRange, is_present: impl Fn(PageRange) -> bool) {
-        if is_present(marker) {
+    pub(crate) fn arm(&mut self, marker: PageRange, is_present: bool) {
+        if is_present {
             self.false_markers += 1;
         } else {
             self.armed.push(marker);
         }
     }
 
-    /// The reader faulted on `page` at `now`, and the kernel mapped `mapped` around it.
-    pub(crate) fn fault(&mut self, page: PageIndex, mapped: &[PageRange], now: Nanos) {
+    /// A reader faulted on `page` at `now`, and `block` around it may be mapped since. Returns when
+    /// the observer looks next, when it would not have without this.
+    pub(crate) fn fault(&mut self, page: PageIndex, block: PageRange, now: Nanos) -> Option<Nanos> {
         let hit = self.armed.iter().position(|marker| marker.contains(page));
         if hit.is_none() && self.covered[page.0 as usize] {
-            return;
+            return None;
         }
         if let Some(marker) = hit {
-            self.armed.remove(marker);
+            self.armed.swap_remove(marker);
         }
-        if self.seen.is_empty() {
-            let period = now.0 / self.poll_ns.0 * self.poll_ns.0;
-            self.due = after(Nanos(period), self.poll_ns);
-        }
-        self.seen.extend_from_slice(mapped);
+        let is_first = self.seen.is_empty();
+        self.seen.push(block);
+        let period = self.look_period.0;
+        is_first.then(|| Nanos((now.0 / period).saturating_add(1).saturating_mul(period)))
     }
 
-    /// When the next look finds something.
-    pub(crate) fn due(&self) -> Option<Nanos> {
-        (!self.seen.is_empty()).then_some(self.due)
-    }
-
-    /// What that look finds: disjoint ranges that ascend, in no order of time (TRAPS 4).
-    pub(crate) fn look(&mut self) -> Vec<PageRange> {
+    /// What a look finds: disjoint ranges that ascend, in no order of time (TRAPS 4). `mapped` adds
+    /// the mapped runs of a range.
+    pub(crate) fn look(
+        &mut self,
+        mapped: impl Fn(PageRange, &mut Vec<PageRange>),
+    ) -> Vec<PageRange> {
         let mut seen = std::mem::take(&mut self.seen);
-        seen.sort_by_key(|range| range.start);
-        let mut merged: Vec<PageRange> = Vec::new();
-        for range in seen {
+        seen.sort_unstable_by_key(|range| range.start);
+        let mut found = Vec::with_capacity(seen.len());
+        seen.iter().for_each(|range| mapped(*range, &mut found));
+        let mut merged: Vec<PageRange> = Vec::with_capacity(found.len());
+        for range in found {
             match merged.last_mut() {
                 Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
                 _ => merged.push(range),
@@ -119,11 +116,15 @@ mod tests {
         MarkerObserver::new(PageCount(256), PageCount(16), Nanos(100))
     }
 
+    fn look(observer: &mut MarkerObserver) -> Vec<PageRange> {
+        observer.look(|range, out| out.push(range))
+    }
+
     /// Does a look after this fault find it?
     fn reports(observer: &mut MarkerObserver, page: u64) -> bool {
         let block = block_of(PageIndex(page), PageCount(16));
-        observer.fault(PageIndex(page), &[block], Nanos(0));
-        !observer.look().is_empty()
+        observer.fault(PageIndex(page), block, Nanos(0));
+        !look(observer).is_empty()
     }
 
     #[test]
@@ -133,7 +134,7 @@ mod tests {
         let marker = observer.marker_of(&window).unwrap();
         assert_eq!(marker, pages(48, 64));
         observer.cover(window.range);
-        observer.arm(marker, |_| false);
+        observer.arm(marker, false);
         assert!(reports(&mut observer, 10), "outside of all windows");
         assert!(!reports(&mut observer, 80), "in a window, not its marker");
         assert!(reports(&mut observer, 63), "the marker");
@@ -144,9 +145,9 @@ mod tests {
     fn a_marker_that_is_present_already_is_false() {
         let mut observer = observer();
         observer.cover(pages(0, 64));
-        observer.arm(pages(0, 16), |_| true);
+        observer.arm(pages(0, 16), true);
         assert!(!reports(&mut observer, 3));
-        observer.arm(pages(16, 32), |_| false);
+        observer.arm(pages(16, 32), false);
         observer.cover(pages(30, 40));
         assert!(!reports(&mut observer, 20), "mapped over");
         assert_eq!(observer.false_markers(), 2);
@@ -155,14 +156,15 @@ mod tests {
     #[test]
     fn a_look_comes_at_the_end_of_the_period_and_finds_a_set() {
         let mut observer = observer();
-        assert_eq!(observer.due(), None);
-        observer.fault(PageIndex(40), &[pages(32, 48)], Nanos(250));
-        observer.fault(PageIndex(3), &[pages(0, 16)], Nanos(280));
-        observer.fault(PageIndex(16), &[pages(16, 32)], Nanos(290));
-        observer.fault(PageIndex(70), &[pages(64, 80)], Nanos(299));
-        assert_eq!(observer.due(), Some(Nanos(300)));
-        assert_eq!(observer.look(), [pages(0, 48), pages(64, 80)]);
-        assert_eq!(observer.due(), None);
+        let fault = |observer: &mut MarkerObserver, start, end, now| {
+            observer.fault(PageIndex(start), pages(start, end), Nanos(now))
+        };
+        assert_eq!(fault(&mut observer, 32, 48, 250), Some(Nanos(300)));
+        assert_eq!(fault(&mut observer, 0, 16, 280), None, "it looks at 300 anyway");
+        fault(&mut observer, 16, 32, 290);
+        fault(&mut observer, 64, 80, 299);
+        assert_eq!(look(&mut observer), [pages(0, 48), pages(64, 80)]);
+        assert_eq!(look(&mut observer), []);
     }
 
     #[test]

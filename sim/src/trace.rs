@@ -2,8 +2,20 @@
 
 use mmap_ahead::page::{Nanos, PageCount, PageIndex};
 
+mod access;
+mod csv;
+mod fio;
+mod input;
+mod lackey;
+mod pages;
 mod random;
+mod reader;
+pub(crate) mod recorded;
 mod text;
+
+pub use access::{Access, Operation, TraceFile};
+pub use pages::{FileSurvey, PageTouches, PageTrace, Survey, Thinking};
+pub use reader::Accesses;
 
 /// One step of a reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

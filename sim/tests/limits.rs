@@ -1,11 +1,13 @@
 //! Whatever the trace and the policy: what is carried out stays in the file and the budget.
 
+mod common;
+
 use std::collections::BTreeSet;
 
 use mmap_ahead::PolicyKind;
-use mmap_ahead::page::{ByteLen, Nanos, PageCount, PageIndex, PageRange};
+use mmap_ahead::page::{ByteLen, PageCount, PageIndex, PageRange};
 use mmap_ahead::policy::{Event, Plan, Policy};
-use mmap_ahead_sim::{CacheState, Setup, Step, Trace, run_watched};
+use mmap_ahead_sim::{CacheState, Knobs, Setup, Step, Strategy as Way, run_watched};
 use proptest::prelude::*;
 
 /// What the kernel itself may bring in around a touch, in the default setup: 128 KiB.
@@ -67,17 +69,17 @@ impl Account {
     }
 }
 
-fn check(pages: u64, touched: &[u64], policy: &mut dyn Policy, setup: &Setup) {
+fn check(pages: u64, touched: &[u64], strategy: &Way, setup: &Setup) {
     let lines: String = touched.iter().map(|page| format!("{}\n", page % pages)).collect();
-    let text = format!("mmap-ahead-trace 1\npages {pages}\nthink_ns 3000\n{lines}");
-    let trace = Trace::parse("any", &text).unwrap();
-    let budget = setup.page_size.whole_pages_in(setup.budget).0;
+    let walk = common::trace(pages, &format!("think_ns 3000\n{lines}"));
+    let budget = setup.budget.0 / 4096;
     let mut account = Account { pages, budget, cache: setup.cache, fetched: BTreeSet::new() };
-    let report = run_watched(&trace, policy, setup, &mut |step| account.check(step)).unwrap();
+    let report = run_watched(&walk, strategy, setup, &mut |step| account.check(step)).unwrap();
     let counts = report.counts;
-    assert_eq!(counts.touches, counts.hits + counts.minor_faults + counts.major_faults);
+    assert_eq!(counts.touches, touched.len() as u64);
     assert!(counts.used_pages <= counts.fetched_pages && counts.fetched_pages <= pages);
     assert!(counts.virtual_ns >= 3000 * counts.touches);
+    assert_eq!(report.breakdown.total().0, counts.reader_ns);
 }
 
 /// Runs and strays: walks of up to 200 pages that start anywhere.
@@ -108,9 +110,9 @@ proptest! {
     fn the_engines_policies_stay_in_the_file_and_the_budget(
         pages in 1u64..3000, touched in touches(), setup in setup(),
     ) {
-        let trace = Trace::sequential(PageCount(pages), Nanos(0));
         for kind in PolicyKind::ALL {
-            check(pages, &touched, &mut *kind.build(setup.geometry(&trace)), &setup);
+            let name = format!("engine:{}", kind.name());
+            check(pages, &touched, &Way::named(&name, &Knobs::default()).unwrap(), &setup);
         }
     }
 
@@ -122,6 +124,7 @@ proptest! {
     ) {
         let mut plans = plans;
         plans.push((far, far, Kind::Window));
-        check(pages, &touched, &mut Wild { plans, next: 0 }, &setup);
+        let wild = common::followed_by(move || Box::new(Wild { plans: plans.clone(), next: 0 }));
+        check(pages, &touched, &wild, &setup);
     }
 }

@@ -56,7 +56,7 @@ fn pages_that_nobody_touched_are_wasted() {
 fn memory_is_sampled_to_the_end() {
     let dir = tempfile::tempdir_in("/var/tmp").unwrap();
     let Some(file) = file(&dir) else { return };
-    let seen = seen(&file, Watch::Memory, Engine::Read, "seq");
+    let seen = seen(&file, Watch::Memory, Engine::READ, "seq");
     let memory = seen.memory.unwrap();
     let (first, last) = (memory.samples[0], memory.samples[memory.samples.len() - 1]);
     assert!(first.0 <= last.0 && memory.samples.len() <= SAMPLES_MOST + 1);

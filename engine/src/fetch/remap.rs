@@ -12,7 +12,7 @@ use crate::sys::{self, Span};
 #[derive(Debug)]
 pub(crate) struct Remap {
     madvise: Madvise,
-    file: OwnedFd,
+    file: Arc<OwnedFd>,
     /// The address and the file offset of the mapping's first page.
     addr: usize,
     offset: u64,
@@ -24,7 +24,7 @@ pub(crate) struct Remap {
 impl Remap {
     pub(crate) fn new(
         madvise: Madvise,
-        file: OwnedFd,
+        file: Arc<OwnedFd>,
         whole: Span,
         offset: u64,
         is_advised: Arc<AtomicBool>,

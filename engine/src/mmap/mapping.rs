@@ -2,11 +2,17 @@
 
 use std::io;
 use std::mem::ManuallyDrop;
-use std::os::fd::RawFd;
+#[cfg(all(target_os = "linux", not(elsewhere)))]
+use std::ops::Range;
+use std::os::fd::{OwnedFd, RawFd};
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 
 use memmap2::Advice;
 
+use super::{Extent, Presence};
+#[cfg(all(target_os = "linux", not(elsewhere)))]
+use crate::Error;
 use crate::options::Ahead;
 use crate::runtime::{Access, Follow, Region};
 
@@ -27,6 +33,9 @@ pub(super) struct Origin {
     pub(super) backing: Backing,
     /// The file offset of the first byte; 0 for anonymous memory.
     pub(super) file_offset: u64,
+    /// It was given a length, and may reach beyond the end of the file.
+    #[cfg_attr(any(elsewhere, not(target_os = "linux")), allow(dead_code))]
+    pub(super) has_own_len: bool,
     pub(super) ahead: Ahead,
 }
 
@@ -94,14 +103,29 @@ struct Parts<M> {
     follow: AssertUnwindSafe<Follow>,
     access: Access,
     origin: Origin,
+    /// Changed under `&mut self` or by its own synchronised calls, as `follow`.
+    presence: AssertUnwindSafe<Presence>,
 }
 
 impl<M: Mapped> Mapping<M> {
     /// Ties a fresh mapping to the runtime. `file` is looked at during this call only, unless the
     /// options say `keep_file`.
     pub(super) fn start(map: M, file: Option<RawFd>, access: Access, origin: Origin) -> Mapping<M> {
-        let follow = AssertUnwindSafe(follow(&map, file, access, &origin));
-        Mapping { parts: ManuallyDrop::new(Parts { map, follow, access, origin }) }
+        let presence = Presence::new(file, extent(&map, &origin), &origin);
+        Mapping::tie(map, file, access, origin, presence)
+    }
+
+    fn tie(
+        map: M,
+        file: Option<RawFd>,
+        access: Access,
+        origin: Origin,
+        presence: Presence,
+    ) -> Mapping<M> {
+        let kept = presence.kept().filter(|_| file.is_some());
+        let follow = AssertUnwindSafe(follow(&map, file, kept, access, &origin));
+        let presence = AssertUnwindSafe(presence);
+        Mapping { parts: ManuallyDrop::new(Parts { map, follow, access, origin, presence }) }
     }
 
     #[inline]
@@ -135,9 +159,9 @@ impl<M: Mapped> Mapping<M> {
 
     /// The same memory as another of memmap2's types; the tie is untouched.
     pub(super) fn retype<N: Mapped>(self, retype: impl FnOnce(M) -> N) -> Mapping<N> {
-        let Parts { map, follow, access, origin } = self.into_parts();
+        let Parts { map, follow, access, origin, presence } = self.into_parts();
         let map = retype(map);
-        Mapping { parts: ManuallyDrop::new(Parts { map, follow, access, origin }) }
+        Mapping { parts: ManuallyDrop::new(Parts { map, follow, access, origin, presence }) }
     }
 
     /// Changes the protection: nothing is in flight meanwhile, and it is followed anew as `access`.
@@ -147,11 +171,14 @@ impl<M: Mapped> Mapping<M> {
         access: impl FnOnce(&Origin) -> Access,
         change: impl FnOnce(M) -> io::Result<N>,
     ) -> io::Result<Mapping<N>> {
-        let Parts { map, mut follow, access: _, origin } = self.into_parts();
+        let Parts { map, mut follow, access: _, origin, presence } = self.into_parts();
+        let AssertUnwindSafe(mut presence) = presence;
         follow.settle();
+        presence.suspend();
         let map = change(map)?;
         let access = access(&origin);
-        Ok(Mapping::start(map, None, access, origin))
+        presence.resume(extent(&map, &origin), access);
+        Ok(Mapping::tie(map, None, access, origin, presence))
     }
 
     /// Changes address or length: nothing is in flight meanwhile, and the mapping is followed anew,
@@ -163,9 +190,20 @@ impl<M: Mapped> Mapping<M> {
     ) -> io::Result<()> {
         let parts = &mut *self.parts;
         parts.follow.settle();
+        parts.presence.suspend();
         let result = change(&mut parts.map);
-        *parts.follow = follow(&parts.map, None, parts.access, &parts.origin);
+        parts.presence.resume(extent(&parts.map, &parts.origin), parts.access);
+        *parts.follow = follow(&parts.map, None, None, parts.access, &parts.origin);
         result
+    }
+
+    /// Takes the mapping under the SIGBUS guard.
+    pub(super) fn guard(&self) -> io::Result<()> {
+        self.parts.presence.guard(self.extent(), self.parts.access)
+    }
+
+    fn extent(&self) -> Extent {
+        extent(&self.parts.map, &self.parts.origin)
     }
 
     fn into_parts(self) -> Parts<M> {
@@ -179,16 +217,62 @@ impl<M: Mapped> Drop for Mapping<M> {
     fn drop(&mut self) {
         // SAFETY: drop runs once, `into_parts` keeps it from running, and nothing follows it.
         let parts = unsafe { ManuallyDrop::take(&mut self.parts) };
-        let Parts { map, follow: AssertUnwindSafe(follow), .. } = parts;
-        follow.release(move || drop(map));
+        let Parts { map, follow: AssertUnwindSafe(follow), presence, .. } = parts;
+        follow.release(move || {
+            // No page is replaced any more when the addresses become somebody else's.
+            drop(presence);
+            drop(map);
+        });
     }
 }
 
-fn follow<M: Mapped>(map: &M, file: Option<RawFd>, access: Access, origin: &Origin) -> Follow {
+/// What is known of vanished pages.
+#[cfg(all(target_os = "linux", not(elsewhere)))]
+impl<M: Mapped> Mapping<M> {
+    /// See `Presence::error`.
+    pub(super) fn error(&self) -> Option<Error> {
+        self.parts.presence.error(self.extent())
+    }
+
+    /// See `Mmap::read_at`.
+    pub(super) fn read_at(&self, buf: &mut [u8], offset: usize) -> Result<usize, Error> {
+        let len = buf.len().min(self.map().len().saturating_sub(offset));
+        if len > 0 {
+            let range = offset..offset + len;
+            self.open(&range)?;
+            self.parts.presence.copy_out(self.extent(), range, &mut buf[..len])?;
+        }
+        Ok(len)
+    }
+
+    /// See `Presence::populate`; the range is inside the slice.
+    pub(super) fn populate(&self, range: Range<usize>) -> Result<(), Error> {
+        self.open(&range)?;
+        self.parts.presence.populate(self.extent(), range)
+    }
+
+    /// To the kernel a page that Mode::Guard closed is as good as gone.
+    fn open(&self, range: &Range<usize>) -> Result<(), Error> {
+        let opened = self.follow().open(range.clone());
+        opened.map_err(|source| Error::Syscall { call: "mprotect", source })
+    }
+}
+
+fn extent<M: Mapped>(map: &M, origin: &Origin) -> Extent {
+    Extent { addr: map.addr(), len: map.len(), file_offset: origin.file_offset }
+}
+
+fn follow<M: Mapped>(
+    map: &M,
+    file: Option<RawFd>,
+    kept: Option<Arc<OwnedFd>>,
+    access: Access,
+    origin: &Origin,
+) -> Follow {
     if origin.backing == Backing::Anonymous {
         return Follow::inert();
     }
     let file_offset = origin.file_offset;
     let region = Region { addr: map.addr(), len: map.len(), file_offset, access };
-    Follow::start(region, file, &origin.ahead)
+    Follow::start(region, file, kept, &origin.ahead)
 }

@@ -4,6 +4,8 @@
 //! decides (errors, alignment, lengths) is decided by memmap2: the code here forwards.
 
 #[macro_use]
+mod checked;
+#[macro_use]
 mod shared;
 #[cfg(target_os = "linux")]
 mod append;
@@ -11,6 +13,11 @@ mod descriptor;
 mod mapping;
 mod mutable;
 mod options;
+#[cfg(all(target_os = "linux", not(elsewhere)))]
+mod presence;
+#[cfg(any(elsewhere, not(target_os = "linux")))]
+#[path = "presence/elsewhere.rs"]
+mod presence;
 pub(crate) mod range;
 mod raw;
 mod read_only;
@@ -29,3 +36,4 @@ pub use raw::MmapRaw;
 pub use read_only::Mmap;
 
 use mapping::{Backing, Mapping, Origin};
+use presence::{Extent, Presence};

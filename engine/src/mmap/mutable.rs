@@ -9,6 +9,10 @@ use memmap2::{Advice, UncheckedAdvice};
 use super::mapping::Origin;
 use super::range::{clip, clip_many};
 use super::{Mapping, Mmap, MmapAsRawDesc, MmapOptions};
+#[cfg(all(target_os = "linux", not(elsewhere)))]
+use super::{presence::no_guard, range::within};
+#[cfg(all(target_os = "linux", not(elsewhere)))]
+use crate::Error;
 use crate::runtime::Access;
 use crate::{Prefetch, Residency, Stats};
 
@@ -85,9 +89,31 @@ impl MmapMut {
     }
 }
 
+#[cfg(all(target_os = "linux", not(elsewhere)))]
+impl MmapMut {
+    /// [`guarded`](MmapMut::guarded) for whoever stores too: where the file has vanished, stores go to
+    /// zeros and are lost, and the answer is an error.
+    ///
+    /// A store into a page that the file system has no space for vanishes in the same way.
+    ///
+    /// # Errors
+    /// As [`guarded`](MmapMut::guarded).
+    ///
+    /// # Panics
+    /// When `write` does.
+    pub fn guarded_mut<R>(&mut self, write: impl FnOnce(&mut [u8]) -> R) -> Result<R, Error> {
+        self.inner.guard().map_err(no_guard)?;
+        self.error().map_or(Ok(()), Err)?;
+        let answer = write(self);
+        self.error().map_or(Ok(answer), Err)
+    }
+}
+
 flush_methods!(MmapMut);
 advice_methods!(MmapMut);
 ahead_methods!(MmapMut);
+presence_methods!(MmapMut);
+slice_methods!(MmapMut);
 
 #[cfg(feature = "stable_deref_trait")]
 // SAFETY: as for `Mmap`.

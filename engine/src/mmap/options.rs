@@ -36,6 +36,8 @@ pub struct MmapOptions {
     plain: memmap2::MmapOptions,
     /// memmap2 keeps its own copy to itself.
     file_offset: u64,
+    /// As `file_offset`.
+    has_own_len: bool,
     ahead: Ahead,
 }
 
@@ -61,6 +63,7 @@ impl MmapOptions {
     /// reach beyond the end of the file: touching a page beyond it raises SIGBUS.
     pub fn len(&mut self, len: usize) -> &mut Self {
         self.plain.len(len);
+        self.has_own_len = true;
         self
     }
 
@@ -178,13 +181,13 @@ impl MmapOptions {
     }
 
     /// Keeps a duplicate of the file descriptor while the mapping lives: [`Fetcher::Remap`] needs
-    /// it.
+    /// it, and so does [`Mmap::read_at`] to know the size of a file that has no name.
     ///
     /// Default: not, because it has side effects: it takes one descriptor of RLIMIT_NOFILE, and
     /// closing it when the mapping is dropped releases this process's fcntl(2) locks on the file.
-    /// Without effect on writable and anonymous mappings; the descriptor is closed when the mapping
-    /// changes its protection or length. The worker closes it, perhaps some milliseconds after the
-    /// drop.
+    /// Without effect on anonymous mappings; of no use to [`Fetcher::Remap`] on writable ones and once
+    /// the mapping has changed its protection or length. The worker closes it, perhaps some
+    /// milliseconds after the drop.
     ///
     /// Source: fcntl(2), "Advisory record locking".
     pub fn keep_file(&mut self) -> &mut Self {
@@ -195,6 +198,38 @@ impl MmapOptions {
 
 /// What it is mapped for.
 impl MmapOptions {
+    /// Takes the mapping under the SIGBUS guard: a touch of a page that the file does not have any
+    /// more, or that cannot be read, finds zeros, and does not end the process.
+    ///
+    /// The first such option installs a SIGBUS handler for the process, which stays. It puts a private
+    /// page of zeros in the place of the bad one, for good (the file's bytes do not come back there),
+    /// and notes it: **[`Mmap::error`] tells, and has to be asked** after the reading and before
+    /// anything is believed. In the page that holds the new end of a file that was cut, zeros are read
+    /// without any signal; `error` looks at the file's length too, and what it can know of it is said
+    /// at [`Mmap::read_at`]. Stores to a replaced page are lost. Where the process may have no more
+    /// areas (vm.max_map_count), all of the mapping is replaced.
+    ///
+    /// Every other SIGBUS goes to the handler that was there before the guard (or ends the process):
+    /// those of other memory, those that were sent, and memory that broke (BUS_MCEERR_AR). Code that
+    /// vanished is not replaced by zeros to run on through: executing it is SIGSEGV.
+    ///
+    /// What it takes of a program: a thread that blocks SIGBUS dies at such a touch all the same; a
+    /// handler that is installed later must hand on what it does not know; a library that holds this
+    /// crate must not be unloaded. A system call that is given a vanished page returns EFAULT, as ever.
+    /// Pages of hugetlbfs are not replaced one by one.
+    ///
+    /// Default: not. Without effect on anonymous memory, and with
+    /// [`map_if_safe`](MmapOptions::map_if_safe), whose bytes cannot go away. Constructors fail with
+    /// `OutOfMemory` when 4,096 mappings are under it, and with `Unsupported` when somebody put another
+    /// SIGBUS handler in its place, and on Unixes other than Linux.
+    ///
+    /// Kernel: any Linux. Source: sigaction(2), BUS_ADRERR; mmap(2), "Use of a mapped region can
+    /// result in these signals".
+    pub fn guard_sigbus(&mut self) -> &mut Self {
+        self.ahead.guard_sigbus = true;
+        self
+    }
+
     /// Records which pages are touched, in what order, for [`Mmap::recorded`]: nothing is read ahead
     /// meanwhile.
     ///
@@ -236,7 +271,7 @@ impl MmapOptions {
     pub unsafe fn map<T: MmapAsRawDesc>(&self, file: T) -> io::Result<Mmap> {
         // SAFETY: the same contract, passed on to the caller.
         let map = unsafe { self.plain.map(file.as_raw_desc().0) }?;
-        Ok(Mmap { inner: self.start(map, &file, Backing::SharedFile, Access::ReadShared) })
+        Ok(Mmap { inner: self.start(map, &file, Backing::SharedFile, Access::ReadShared)? })
     }
 
     /// Maps a file to be read and executed (PROT_READ | PROT_EXEC, MAP_SHARED).
@@ -249,7 +284,7 @@ impl MmapOptions {
     pub unsafe fn map_exec<T: MmapAsRawDesc>(&self, file: T) -> io::Result<Mmap> {
         // SAFETY: the same contract, passed on to the caller.
         let map = unsafe { self.plain.map_exec(file.as_raw_desc().0) }?;
-        Ok(Mmap { inner: self.start(map, &file, Backing::SharedFile, Access::ExecShared) })
+        Ok(Mmap { inner: self.start(map, &file, Backing::SharedFile, Access::ExecShared)? })
     }
 
     /// Maps a file to be read and written (MAP_SHARED): stores reach the file.
@@ -262,7 +297,7 @@ impl MmapOptions {
     pub unsafe fn map_mut<T: MmapAsRawDesc>(&self, file: T) -> io::Result<MmapMut> {
         // SAFETY: the same contract, passed on to the caller.
         let map = unsafe { self.plain.map_mut(file.as_raw_desc().0) }?;
-        Ok(MmapMut { inner: self.start(map, &file, Backing::SharedFile, Access::WriteShared) })
+        Ok(MmapMut { inner: self.start(map, &file, Backing::SharedFile, Access::WriteShared)? })
     }
 
     /// Grows a file at its end by stores to a mapping: see [`AppendMap`].
@@ -292,7 +327,7 @@ impl MmapOptions {
     pub unsafe fn map_copy<T: MmapAsRawDesc>(&self, file: T) -> io::Result<MmapMut> {
         // SAFETY: the same contract, passed on to the caller.
         let map = unsafe { self.plain.map_copy(file.as_raw_desc().0) }?;
-        Ok(MmapMut { inner: self.start(map, &file, Backing::PrivateFile, Access::Other) })
+        Ok(MmapMut { inner: self.start(map, &file, Backing::PrivateFile, Access::Other)? })
     }
 
     /// Maps a file to be read, and copied on write if it is made writable later (MAP_PRIVATE).
@@ -305,7 +340,7 @@ impl MmapOptions {
     pub unsafe fn map_copy_read_only<T: MmapAsRawDesc>(&self, file: T) -> io::Result<Mmap> {
         // SAFETY: the same contract, passed on to the caller.
         let map = unsafe { self.plain.map_copy_read_only(file.as_raw_desc().0) }?;
-        Ok(Mmap { inner: self.start(map, &file, Backing::PrivateFile, Access::ReadPrivate) })
+        Ok(Mmap { inner: self.start(map, &file, Backing::PrivateFile, Access::ReadPrivate)? })
     }
 
     /// Maps a file to be read if its bytes can neither change nor go away: a memfd sealed against
@@ -319,7 +354,7 @@ impl MmapOptions {
     /// Documentation/filesystems/fsverity.rst.
     pub fn map_if_safe<T: MmapAsRawDesc>(&self, file: T) -> Result<Mmap, MapIfSafeError> {
         let map = self.plain.map_if_safe(file.as_raw_desc().0)?;
-        Ok(Mmap { inner: self.start(map, &file, Backing::SharedFile, Access::ReadShared) })
+        Ok(Mmap { inner: self.tie(map, &file, Backing::SharedFile, Access::ReadShared) })
     }
 
     /// Maps zeros that belong to no file. [`len`](MmapOptions::len) says how many.
@@ -328,8 +363,7 @@ impl MmapOptions {
     /// Those of mmap(2); `InvalidData` when the length does not fit `isize`.
     pub fn map_anon(&self) -> io::Result<MmapMut> {
         let map = self.plain.map_anon()?;
-        let origin =
-            Origin { backing: Backing::Anonymous, file_offset: 0, ahead: self.ahead.clone() };
+        let origin = Origin { file_offset: 0, ..self.origin(Backing::Anonymous) };
         Ok(MmapMut { inner: Mapping::start(map, None, Access::Other, origin) })
     }
 
@@ -339,7 +373,7 @@ impl MmapOptions {
     /// As [`map_mut`](MmapOptions::map_mut).
     pub fn map_raw<T: MmapAsRawDesc>(&self, file: T) -> io::Result<MmapRaw> {
         let map = self.plain.map_raw(file.as_raw_desc().0)?;
-        Ok(MmapRaw { inner: self.start(map, &file, Backing::SharedFile, Access::Other) })
+        Ok(MmapRaw { inner: self.start(map, &file, Backing::SharedFile, Access::Other)? })
     }
 
     /// Maps a file to be read through raw pointers (PROT_READ, MAP_SHARED).
@@ -350,7 +384,7 @@ impl MmapOptions {
     /// As [`map`](MmapOptions::map).
     pub fn map_raw_read_only<T: MmapAsRawDesc>(&self, file: T) -> io::Result<MmapRaw> {
         let map = self.plain.map_raw_read_only(file.as_raw_desc().0)?;
-        Ok(MmapRaw { inner: self.start(map, &file, Backing::SharedFile, Access::ReadShared) })
+        Ok(MmapRaw { inner: self.start(map, &file, Backing::SharedFile, Access::ReadShared)? })
     }
 
     fn start<M: Mapped, T: MmapAsRawDesc>(
@@ -359,8 +393,30 @@ impl MmapOptions {
         file: &T,
         backing: Backing,
         access: Access,
+    ) -> io::Result<Mapping<M>> {
+        let mapping = self.tie(map, file, backing, access);
+        if self.ahead.guard_sigbus {
+            mapping.guard()?;
+        }
+        Ok(mapping)
+    }
+
+    fn tie<M: Mapped, T: MmapAsRawDesc>(
+        &self,
+        map: M,
+        file: &T,
+        backing: Backing,
+        access: Access,
     ) -> Mapping<M> {
-        let origin = Origin { backing, file_offset: self.file_offset, ahead: self.ahead.clone() };
-        Mapping::start(map, Some(file.as_raw_desc().0), access, origin)
+        Mapping::start(map, Some(file.as_raw_desc().0), access, self.origin(backing))
+    }
+
+    fn origin(&self, backing: Backing) -> Origin {
+        Origin {
+            backing,
+            file_offset: self.file_offset,
+            has_own_len: self.has_own_len,
+            ahead: self.ahead.clone(),
+        }
     }
 }

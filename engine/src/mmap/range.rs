@@ -2,8 +2,30 @@
 
 use std::ops::{Bound, Range, RangeBounds};
 
+use crate::Error;
+
 /// The part of `range` that lies in `0..len`; empty when there is none.
 pub(crate) fn clip(range: &impl RangeBounds<usize>, len: usize) -> Range<usize> {
+    let Range { start, end } = plain(range, len);
+    let end = end.min(len);
+    start.min(end)..end
+}
+
+/// `range`, which must lie in `0..=len`.
+///
+/// # Errors
+/// [`Error::OutsideMapping`], also for a range that runs backwards.
+#[cfg_attr(any(elsewhere, not(target_os = "linux")), allow(dead_code))]
+pub(crate) fn within(range: &impl RangeBounds<usize>, len: usize) -> Result<Range<usize>, Error> {
+    let Range { start, end } = plain(range, len);
+    if start <= end && end <= len {
+        return Ok(start..end);
+    }
+    Err(Error::OutsideMapping { start, end, len })
+}
+
+/// Start and end of `range`, whatever they are.
+fn plain(range: &impl RangeBounds<usize>, len: usize) -> Range<usize> {
     let start = match range.start_bound() {
         Bound::Included(&start) => start,
         Bound::Excluded(&before) => before.saturating_add(1),
@@ -14,8 +36,7 @@ pub(crate) fn clip(range: &impl RangeBounds<usize>, len: usize) -> Range<usize> 
         Bound::Excluded(&end) => end,
         Bound::Unbounded => len,
     };
-    let end = end.min(len);
-    start.min(end)..end
+    start..end
 }
 
 /// The parts of `ranges` that lie in `0..len`, without the empty ones.
@@ -35,6 +56,16 @@ mod tests {
         assert_eq!(clip(&(8..50), 10), 8..10);
         assert_eq!(clip(&(..=usize::MAX), 10), 0..10);
         assert_eq!(clip(&(Bound::Excluded(3), Bound::Unbounded), 10), 4..10);
+    }
+
+    #[test]
+    fn a_range_is_within_or_an_error() {
+        assert_eq!(within(&(2..=9), 10).unwrap(), 2..10);
+        assert_eq!(within(&(10..), 10).unwrap(), 10..10);
+        assert!(within(&(11..), 10).is_err());
+        assert!(within(&(2..11), 10).is_err());
+        assert!(within(&Range { start: 7, end: 3 }, 10).is_err());
+        assert!(within(&(..=usize::MAX), 10).is_err());
     }
 
     #[test]

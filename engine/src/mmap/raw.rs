@@ -8,6 +8,8 @@ use memmap2::{Advice, UncheckedAdvice};
 
 use super::range::{clip, clip_many};
 use super::{Mapping, Mmap, MmapAsRawDesc, MmapMut, MmapOptions};
+#[cfg(all(target_os = "linux", not(elsewhere)))]
+use crate::Error;
 use crate::{Prefetch, Residency, Stats};
 
 /// A mapping that is only a pointer and a length: no slice is ever made of it.
@@ -55,6 +57,7 @@ impl MmapRaw {
 flush_methods!(MmapRaw);
 advice_methods!(MmapRaw);
 ahead_methods!(MmapRaw);
+presence_methods!(MmapRaw);
 
 impl fmt::Debug for MmapRaw {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -8,6 +8,8 @@ use memmap2::{Advice, MapIfSafeError, UncheckedAdvice};
 
 use super::range::{clip, clip_many};
 use super::{Mapping, MmapAsRawDesc, MmapMut, MmapOptions, Origin};
+#[cfg(all(target_os = "linux", not(elsewhere)))]
+use super::{presence::no_guard, range::within};
 use crate::{Error, Prefetch, RecordedSet, Residency, Stats};
 
 /// A file in memory, to be read, and read ahead of whoever reads it.
@@ -122,6 +124,8 @@ impl Mmap {
 
 advice_methods!(Mmap);
 ahead_methods!(Mmap);
+presence_methods!(Mmap);
+slice_methods!(Mmap);
 
 #[cfg(feature = "stable_deref_trait")]
 // SAFETY: the slice lives in the mapping, which moving the handle does not move; memmap2 promises

@@ -142,6 +142,11 @@ impl Pager {
             Ok(()) => {
                 large.state = LargeState::Spent;
                 large.stamp = stamp;
+                let frame = large.frame;
+                if self.mend(frame) {
+                    // It has left a page table of small pages behind.
+                    self.was_small.insert(slot);
+                }
                 self.spent.push_back((slot, stamp));
                 prune(&mut self.spent, &self.slots, self.frames.count());
                 true
@@ -154,6 +159,13 @@ impl Pager {
                 false
             }
         }
+    }
+
+    /// Makes a frame in the pool huge again; true if it was not.
+    pub(super) fn mend(&mut self, frame: FrameIndex) -> bool {
+        let was_apart = self.frames.mend(frame);
+        Counters::add(&self.counters.frames_mended, u64::from(was_apart));
+        was_apart
     }
 
     /// A reader came to `slot`: what lies two slots behind it, and was under a reader, is not

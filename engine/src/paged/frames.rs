@@ -5,7 +5,7 @@ use std::io;
 
 use super::slots::FrameIndex;
 use crate::page::PageCount;
-use crate::sys::{Cell, FRAME_LEN, Fork, Uffd};
+use crate::sys::{self, Cell, FRAME_LEN, Fork, Uffd};
 
 /// Who has how much. Frames are populated when they are first needed, and used again and again.
 #[derive(Debug)]
@@ -105,6 +105,19 @@ impl Frames {
     pub(super) fn cell_mut(&mut self, frame: FrameIndex) -> &mut Cell {
         let Some(cell) = &mut self.cells[frame] else { panic!("frame {frame} is being read into") };
         cell
+    }
+
+    /// Makes one huge page of `frame` again where the kernel has taken it apart, and tells if it had:
+    /// it does so to what it tries to page out, also where there is no swap (DAMON, on whatever lies
+    /// idle), and a frame is never allocated anew.
+    pub(super) fn mend(&mut self, frame: FrameIndex) -> bool {
+        let cell = self.cell_mut(frame);
+        let is_huge = sys::pagemap().and_then(|pagemap| pagemap.is_huge(cell.span()));
+        let is_apart = is_huge == Some(false);
+        if is_apart {
+            cell.collapse();
+        }
+        is_apart
     }
 
     /// Gives `frame` to the disk.

@@ -37,6 +37,7 @@ impl Pager {
         let goal = Goal::Large { slot, frame };
         let token =
             self.flights.begin(Flight { goal, pages, bytes, filled: 0, retries: 0, begun: now() });
+        self.mend(frame);
         let cell = self.frames.lend(frame);
         let end = self.aligned(bytes);
         self.disk.read(token, cell, 0..end, self.shape.offset(pages.start));

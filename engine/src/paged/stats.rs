@@ -28,6 +28,8 @@ counters! {
     frames_copied,
     /// Frames that could not be taken back, because a system call held them.
     frames_pinned,
+    /// Frames that the kernel had taken apart into small pages and that were made huge again.
+    frames_mended,
     /// Moves that were tried again because the device still held the pages (EBUSY).
     pinned_retries,
     /// Small pages put under the reader (UFFDIO_COPY).

@@ -8,7 +8,8 @@ pub use prefetch::{Prefetch, PrefetchState};
 
 use std::io;
 use std::ops::Range;
-use std::os::fd::RawFd;
+use std::os::fd::{OwnedFd, RawFd};
+use std::sync::Arc;
 
 use crate::Error;
 use crate::options::Ahead;
@@ -41,7 +42,12 @@ pub(crate) struct Region {
 pub(crate) struct Follow;
 
 impl Follow {
-    pub(crate) fn start(_region: Region, _file: Option<RawFd>, _ahead: &Ahead) -> Follow {
+    pub(crate) fn start(
+        _region: Region,
+        _file: Option<RawFd>,
+        _kept: Option<Arc<OwnedFd>>,
+        _ahead: &Ahead,
+    ) -> Follow {
         Follow
     }
 

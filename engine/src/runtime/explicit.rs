@@ -140,11 +140,7 @@ impl Piece {
 }
 
 fn map(span: Span, shared: &Shared) -> io::Result<()> {
-    if let Some(slot) = &shared.guard {
-        let from = (span.addr - shared.span.addr) / slot.granule();
-        let to = (span.addr + span.len - shared.span.addr).div_ceil(slot.granule());
-        slot.open(from..to)?;
-    }
+    shared.open(span)?;
     sys::populate(span)
 }
 

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::ops::Range;
-use std::os::fd::RawFd;
+use std::os::fd::{OwnedFd, RawFd};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -66,8 +66,13 @@ struct Tie {
 
 impl Follow {
     /// Starts to follow `region`, or returns an inert handle: never fails. `file` is used during the
-    /// call only, unless `ahead.keep_file`; `None` when there is no file at hand.
-    pub(crate) fn start(region: Region, file: Option<RawFd>, ahead: &Ahead) -> Follow {
+    /// call only, `None` when there is no file at hand; `kept` may be kept while the mapping lives.
+    pub(crate) fn start(
+        region: Region,
+        file: Option<RawFd>,
+        kept: Option<Arc<OwnedFd>>,
+        ahead: &Ahead,
+    ) -> Follow {
         if ahead.mode == Mode::Off || is_switched_off() || sys::in_forked_child() {
             return Follow::inert();
         }
@@ -82,7 +87,7 @@ impl Follow {
             Pool::get().follow(&shared);
             let _ = tie.shared.set(shared);
         } else if let Some(conduct) = conduct {
-            let shared = tie.share(conduct, file);
+            let shared = tie.share(conduct, kept);
             Pool::get().follow(&shared);
             let _ = tie.shared.set(shared);
         }
@@ -221,6 +226,14 @@ impl Follow {
         self.followed().map(|shared| shared.stats()).unwrap_or_default()
     }
 
+    /// Opens what Mode::Guard closed of `range` (bytes of the slice), so that the kernel may read it.
+    pub(crate) fn open(&self, range: Range<usize>) -> io::Result<()> {
+        match (&self.tie, self.followed()) {
+            (Some(tie), Some(shared)) => shared.open(tie.region.pages_of(range)),
+            _ => Ok(()),
+        }
+    }
+
     fn followed(&self) -> Option<&Arc<Shared>> {
         self.tie.as_ref()?.shared.get()
     }
@@ -242,9 +255,8 @@ impl Tie {
         self.shared.get_or_init(|| self.share(conduct, None))
     }
 
-    fn share(&self, conduct: Conduct, file: Option<RawFd>) -> Arc<Shared> {
-        let may_remap = self.ahead.keep_file && self.region.access == Access::ReadShared;
-        let file = file.filter(|_| may_remap).and_then(|file| sys::keep(file).ok());
+    fn share(&self, conduct: Conduct, kept: Option<Arc<OwnedFd>>) -> Arc<Shared> {
+        let file = kept.filter(|_| self.region.access == Access::ReadShared);
         let span = self.region.whole();
         let offset = self.region.file_offset - self.region.lead() as u64;
         let guard = self.guard(span, conduct);

@@ -17,18 +17,3 @@ mod task;
 pub(crate) use clock::now;
 pub(crate) use follow::{Access, Follow, Region};
 pub use prefetch::{Prefetch, PrefetchState};
-
-use std::sync::OnceLock;
-
-use crate::sys::Pagemap;
-
-/// The page map of this process, opened once; `None` where the kernel or a sandbox hides it.
-fn pagemap() -> Option<&'static Pagemap> {
-    static PAGEMAP: OnceLock<Option<Pagemap>> = OnceLock::new();
-    let opened = PAGEMAP.get_or_init(|| {
-        Pagemap::open()
-            .inspect_err(|error| tracing::info!(%error, "mmap-ahead: no page map; it is off"))
-            .ok()
-    });
-    opened.as_ref()
-}

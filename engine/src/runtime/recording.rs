@@ -34,7 +34,7 @@ impl Recording {
     /// Begins to record `span`, which maps the file from `offset` on: from now on the kernel reads a
     /// page that is touched alone (MADV_RANDOM), so that what is present was touched.
     pub(super) fn begin(span: Span, offset: u64, facts: FileFacts) -> io::Result<Recording> {
-        let pagemap = super::pagemap().ok_or(io::ErrorKind::Unsupported)?;
+        let pagemap = sys::pagemap().ok_or(io::ErrorKind::Unsupported)?;
         sys::advise_random(span)?;
         let size = sys::page_size();
         Ok(Recording {

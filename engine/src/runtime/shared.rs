@@ -1,5 +1,6 @@
 //! What the owner of a mapping and the workers share.
 
+use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +13,7 @@ use super::recording::Recording;
 use super::task::Task;
 use crate::options::Ahead;
 use crate::stats::{Counters, Stats};
-use crate::sys::{Faults, FileFacts, Span, TripSlot};
+use crate::sys::{self, Faults, FileFacts, Span, TripSlot};
 
 /// Explicit prefetches that may wait at once; one more is refused.
 const REQUESTS_MAX: usize = 64;
@@ -70,7 +71,7 @@ pub(super) struct Shared {
     /// Which entry of the queue is valid: see `pool`.
     pub(super) stamp: AtomicU64,
     /// The file, for the fetcher that needs it; taken by the task.
-    pub(super) file: Mutex<Option<OwnedFd>>,
+    pub(super) file: Mutex<Option<Arc<OwnedFd>>>,
     pub(super) task: Mutex<Task>,
     /// What was touched, where that is all that is wanted: nothing is read ahead then.
     pub(super) recording: Option<Mutex<Recording>>,
@@ -83,7 +84,7 @@ impl Shared {
         ahead: &Ahead,
         conduct: Conduct,
         facts: Option<FileFacts>,
-        file: Option<OwnedFd>,
+        file: Option<Arc<OwnedFd>>,
         guard: Option<Arc<TripSlot>>,
     ) -> Shared {
         Shared {
@@ -93,7 +94,7 @@ impl Shared {
             conduct,
             facts,
             guard,
-            faults: crate::sys::faults_before_ours(),
+            faults: sys::faults_before_ours(),
             trips_seen: AtomicU64::new(0),
             gate: Gate::default(),
             counters: Counters::default(),
@@ -142,6 +143,14 @@ impl Shared {
         drop(task);
     }
 
+    /// Opens the windows of Mode::Guard that `span` lies in, if there are any.
+    pub(super) fn open(&self, span: Span) -> io::Result<()> {
+        let Some(slot) = &self.guard else { return Ok(()) };
+        let from = (span.addr - self.span.addr) / slot.granule();
+        let to = (span.addr + span.len - self.span.addr).div_ceil(slot.granule());
+        slot.open(from..to)
+    }
+
     /// The guard opens everything for good (`Fate::Reopen`), or just lets go of a mapping that is
     /// unmapped next. Works in a forked child too.
     pub(super) fn end_guard(&self, fate: Fate) {
@@ -167,7 +176,7 @@ impl Shared {
             stats.trips = counts.trips;
             stats.trips_handled = counts.handled;
             stats.trips_dropped = counts.dropped;
-            let page = crate::sys::page_size().bytes();
+            let page = sys::page_size().bytes();
             let open = (counts.open_windows * slot.granule() as u64).min(self.span.len as u64);
             stats.pages_open = open / page;
         }

@@ -135,7 +135,7 @@ impl Kit {
             Conduct::WriteAhead => return Kit::for_stores(shared),
             Conduct::OnRequest | Conduct::ReadOnly | Conduct::Record => return None,
         }
-        let pagemap = super::pagemap()?;
+        let pagemap = sys::pagemap()?;
         let around = sys::fault_around(pagemap);
         let page_size = sys::page_size();
         let view = View { span: shared.span, page_size, around, pagemap };
@@ -160,7 +160,7 @@ impl Kit {
 
     /// For a writer: forward runs alone, seen page by page.
     fn for_stores(shared: &Shared) -> Option<Kit> {
-        let pagemap = super::pagemap()?;
+        let pagemap = sys::pagemap()?;
         let page_size = sys::page_size();
         let around = page_size.bytes() as usize;
         let view = View { span: shared.span, page_size, around, pagemap };

@@ -43,6 +43,38 @@ pub(crate) fn advise_normal(span: Span) -> io::Result<()> {
     advise(span, libc::MADV_NORMAL)
 }
 
+/// Advice that only the laboratory gives.
+#[cfg(feature = "lab")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LiveAdvice {
+    /// MADV_NORMAL.
+    Normal,
+    /// MADV_SEQUENTIAL.
+    Sequential,
+    /// MADV_RANDOM.
+    Random,
+    /// MADV_HUGEPAGE.
+    HugePage,
+    /// MADV_WILLNEED.
+    WillNeed,
+    /// MADV_DONTNEED.
+    DropMapped,
+}
+
+/// Advises `span`, a part of a shared mapping of a file.
+#[cfg(feature = "lab")]
+pub(super) fn advise_live(span: Span, advice: LiveAdvice) -> io::Result<()> {
+    let number = match advice {
+        LiveAdvice::Normal => libc::MADV_NORMAL,
+        LiveAdvice::Sequential => libc::MADV_SEQUENTIAL,
+        LiveAdvice::Random => libc::MADV_RANDOM,
+        LiveAdvice::HugePage => libc::MADV_HUGEPAGE,
+        LiveAdvice::WillNeed => libc::MADV_WILLNEED,
+        LiveAdvice::DropMapped => libc::MADV_DONTNEED,
+    };
+    advise(span, number)
+}
+
 /// Has every page of `span` in the page table (MADV_POPULATE_READ), page by page.
 pub(crate) fn populate(span: Span) -> io::Result<()> {
     advise(span, MADV_POPULATE_READ)
@@ -110,9 +142,9 @@ pub(crate) fn batches_work(span: Span) -> bool {
 fn advise(span: Span, advice: libc::c_int) -> io::Result<()> {
     let addr = span.addr as *mut libc::c_void;
     // SAFETY: WILLNEED, POPULATE_READ and POPULATE_WRITE bring pages in and never change what memory
-    // holds, RANDOM and NORMAL change how faults read; DONTNEED comes from `drop_all`, whose callers own
-    // the memory, and from `drop_from_page_table`, for shared mappings of files, whose bytes it does not
-    // change either.
+    // holds, RANDOM, NORMAL and their kin change how faults read; DONTNEED comes from `drop_all`, whose
+    // callers own the memory, and from `drop_from_page_table` and the laboratory, for shared mappings of
+    // files, whose bytes it does not change either.
     let result = unsafe { libc::madvise(addr, span.len, advice) };
     check(libc::c_long::from(result)).map(|_| ())
 }

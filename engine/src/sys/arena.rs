@@ -13,6 +13,8 @@ pub(crate) const FRAME_LEN: usize = 2 << 20;
 
 /// Linux 5.14.
 const MADV_POPULATE_WRITE: libc::c_int = 23;
+/// Linux 6.1.
+const MADV_COLLAPSE: libc::c_int = 25;
 
 /// Whether a child process gets a copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +104,12 @@ impl Cell {
             }
             other => other.map(|_| ()),
         }
+    }
+
+    /// Makes one huge page of it again, and keeps what it holds. Refused before Linux 6.1 and where
+    /// there is no free one.
+    pub(crate) fn collapse(&mut self) {
+        advise(self.span, MADV_COLLAPSE);
     }
 
     /// Gives the memory back to the system; the cell reads as zeros afterwards.

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use super::futex::{FutexScope, futex_wait, futex_wake_all};
+
 /// Wakes whoever sleeps on it. It may be rung from a signal handler: one atomic add, and a system
 /// call only when somebody sleeps.
 ///
@@ -33,7 +35,7 @@ impl Bell {
         // the sleeper, or the sleeper finds the new number and does not sleep.
         self.rung.fetch_add(1, Ordering::SeqCst);
         if self.sleepers.load(Ordering::SeqCst) != 0 {
-            futex_wake_all(&self.rung);
+            futex_wake_all(&self.rung, FutexScope::Private);
         }
     }
 
@@ -48,35 +50,11 @@ impl Bell {
     pub(crate) fn wait(&self, ticket: Ticket, timeout: Option<Duration>) -> bool {
         self.sleepers.fetch_add(1, Ordering::SeqCst);
         if self.listen() == ticket {
-            futex_wait(&self.rung, ticket.0, timeout);
+            futex_wait(&self.rung, ticket.0, timeout, FutexScope::Private);
         }
         self.sleepers.fetch_sub(1, Ordering::SeqCst);
         self.listen() != ticket
     }
-}
-
-/// Sleeps while `word` is `expected`, at most for `timeout`. Every end of it (woken, changed,
-/// interrupted, timed out) is the same to the caller, who looks at the word again.
-fn futex_wait(word: &AtomicU32, expected: u32, timeout: Option<Duration>) {
-    let timeout = timeout.map(|timeout| {
-        // SAFETY: all-zero bytes are a valid timespec; on some targets it has padding fields.
-        let mut time: libc::timespec = unsafe { std::mem::zeroed() };
-        time.tv_sec = timeout.as_secs().try_into().unwrap_or(libc::time_t::MAX);
-        // Below a thousand million, so it fits whatever type this target has.
-        time.tv_nsec = timeout.subsec_nanos() as _;
-        time
-    });
-    let timeout_ptr: *const libc::timespec =
-        timeout.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
-    let operation = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
-    // SAFETY: `word` and `timeout` outlive the call, which only reads them.
-    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), operation, expected, timeout_ptr) };
-}
-
-fn futex_wake_all(word: &AtomicU32) {
-    let operation = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
-    // SAFETY: the kernel uses the address as a key only and does not write to it.
-    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), operation, i32::MAX) };
 }
 
 #[cfg(test)]

@@ -32,6 +32,8 @@ pub struct CacheView {
     pub cached_pages: u64,
     /// Pages that are not written back yet.
     pub dirty_pages: u64,
+    /// Pages that were there and have been reclaimed; those that were dropped on demand do not count.
+    pub evicted_pages: u64,
 }
 
 /// Counts the cached pages of `len` bytes of `file` from `offset` on; `len` 0 means to its end.
@@ -49,5 +51,9 @@ pub(crate) fn cache_view(file: RawFd, offset: u64, len: u64) -> io::Result<Cache
     // SAFETY: both structures live until the call returns and have the kernel's layout.
     let result = unsafe { libc::syscall(SYS_CACHESTAT, file, range_ptr, stat_ptr, 0) };
     check(result)?;
-    Ok(CacheView { cached_pages: stat.nr_cache, dirty_pages: stat.nr_dirty })
+    Ok(CacheView {
+        cached_pages: stat.nr_cache,
+        dirty_pages: stat.nr_dirty,
+        evicted_pages: stat.nr_evicted,
+    })
 }

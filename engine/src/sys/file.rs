@@ -20,17 +20,28 @@ pub(crate) struct FileFacts {
 
 /// Reads the facts; two system calls.
 pub(crate) fn file_facts(file: RawFd) -> io::Result<FileFacts> {
-    let mut raw = std::mem::MaybeUninit::<libc::stat>::zeroed();
-    // SAFETY: `raw` is writable memory for a stat structure.
-    let result = unsafe { libc::fstat(file, raw.as_mut_ptr()) };
-    super::check(libc::c_long::from(result))?;
-    // SAFETY: the call succeeded, so it has filled the structure.
-    let stat = unsafe { raw.assume_init() };
+    let stat = stat(file)?;
     let device = (libc::major(stat.st_dev), libc::minor(stat.st_dev));
     let len = ByteLen(u64::try_from(stat.st_size).unwrap_or(0));
     let mtime_ns = mtime_ns(&stat);
     let is_cache_visible = is_cache_visible(file, stat.st_uid);
     Ok(FileFacts { device, is_cache_visible, stamp: FileStamp { len, mtime_ns } })
+}
+
+/// The length of a regular file; `None` for anything else, whose length says nothing.
+pub(crate) fn regular_len(file: RawFd) -> Option<u64> {
+    let stat = stat(file).ok()?;
+    let is_regular = stat.st_mode & libc::S_IFMT == libc::S_IFREG;
+    u64::try_from(stat.st_size).ok().filter(|_| is_regular)
+}
+
+fn stat(file: RawFd) -> io::Result<libc::stat> {
+    let mut raw = std::mem::MaybeUninit::<libc::stat>::zeroed();
+    // SAFETY: `raw` is writable memory for a stat structure.
+    let result = unsafe { libc::fstat(file, raw.as_mut_ptr()) };
+    super::check(libc::c_long::from(result))?;
+    // SAFETY: the call succeeded, so it has filled the structure.
+    Ok(unsafe { raw.assume_init() })
 }
 
 /// Nanoseconds since 1970; a time beyond what 64 bits hold is the last that they do.

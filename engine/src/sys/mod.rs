@@ -8,16 +8,36 @@ mod arena;
 mod around;
 mod bell;
 mod cache;
+mod copy;
+#[cfg(feature = "lab")]
+mod extents;
 mod file;
+#[cfg(feature = "lab")]
+mod fork;
+mod futex;
 #[cfg(feature = "lab")]
 mod lab;
 mod lease;
+mod lines;
+#[cfg(feature = "lab")]
+mod live;
+#[cfg(feature = "lab")]
+mod locks;
 mod mincore;
 mod pagemap;
 #[cfg(feature = "lab")]
+mod perf;
+#[cfg(feature = "lab")]
+mod perf_ring;
+#[cfg(feature = "lab")]
 mod probe;
+mod ranges;
 mod read;
 mod remap;
+#[cfg(feature = "lab")]
+mod shared;
+mod sigbus;
+mod signal;
 mod span;
 mod thread;
 pub(crate) mod trip;
@@ -27,6 +47,8 @@ mod usage;
 mod wake;
 mod wipe;
 
+#[cfg(feature = "lab")]
+pub use advise::LiveAdvice;
 pub(crate) use advise::{
     advise_normal, advise_random, drop_from_page_table, has_populate, has_populate_for_stores,
     populate, populate_around, populate_for_stores, will_need,
@@ -36,16 +58,33 @@ pub(crate) use around::fault_around;
 pub(crate) use bell::Bell;
 pub use cache::CacheView;
 pub(crate) use cache::cache_view;
-pub(crate) use file::{FileFacts, file_facts, keep, punch_hole};
+pub(crate) use copy::{Broken, copy_out};
+#[cfg(feature = "lab")]
+pub use extents::extents;
+pub(crate) use file::{FileFacts, file_facts, keep, punch_hole, regular_len};
+#[cfg(feature = "lab")]
+pub use fork::ForkedChild;
+#[cfg(feature = "lab")]
+pub use futex::{FutexScope, futex_wait, futex_wake_all};
 #[cfg(feature = "lab")]
 pub(crate) use lab::{lab_map, lab_map_peer, lab_open_paged};
 pub(crate) use lease::{Lease, has_verity, is_local, is_sealed};
+pub use lines::LineFlush;
+#[cfg(feature = "lab")]
+pub use live::LiveMap;
+#[cfg(feature = "lab")]
+pub use locks::{is_locked_by_others, try_lock};
 pub(crate) use mincore::{all_cached, first_page_is_cached, which_cached};
-pub(crate) use pagemap::Pagemap;
+pub(crate) use pagemap::{Pagemap, pagemap};
+#[cfg(feature = "lab")]
+pub use perf::{FaultEvents, FaultsOf};
 #[cfg(feature = "lab")]
 pub use probe::{Tried, tried};
 pub(crate) use read::{Now, no_read_ahead, read_ahead, read_now};
 pub(crate) use remap::remap_populated;
+#[cfg(feature = "lab")]
+pub use shared::SharedMemory;
+pub(crate) use sigbus::{SigbusGuard, Zeros};
 pub(crate) use span::Span;
 pub(crate) use thread::{block_all_signals, end_by_sigbus, say, sleep_precisely};
 pub(crate) use trip::{TripSlot, guard};

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{Span, check, page_size};
@@ -13,6 +14,7 @@ use super::{Span, check, page_size};
 /// `_IOWR('f', 16, struct pm_scan_arg)`, include/uapi/linux/fs.h.
 const PAGEMAP_SCAN: u64 = 0xc060_6610;
 const PAGE_IS_PRESENT: u64 = 1 << 3;
+const PAGE_IS_HUGE: u64 = 1 << 6;
 /// Bit 63 of an entry of /proc/self/pagemap: the page is present.
 const ENTRY_PRESENT: u64 = 1 << 63;
 /// Regions taken from one call.
@@ -43,6 +45,17 @@ struct Region {
     categories: u64,
 }
 
+/// The page map of this process, opened once; `None` where the kernel or a sandbox hides it.
+pub(crate) fn pagemap() -> Option<&'static Pagemap> {
+    static PAGEMAP: OnceLock<Option<Pagemap>> = OnceLock::new();
+    let opened = PAGEMAP.get_or_init(|| {
+        Pagemap::open()
+            .inspect_err(|error| tracing::info!(%error, "mmap-ahead: no page map; it is off"))
+            .ok()
+    });
+    opened.as_ref()
+}
+
 /// The open page map of this process.
 #[derive(Debug)]
 pub(crate) struct Pagemap {
@@ -66,7 +79,7 @@ impl Pagemap {
     pub(crate) fn any_present(&self, span: Span) -> io::Result<bool> {
         if self.has_scan() {
             let mut regions = [Region::default(); 1];
-            match self.scan(span, &mut regions, 1) {
+            match self.scan(span, PAGE_IS_PRESENT, &mut regions, 1) {
                 Ok((found, _)) => return Ok(found > 0),
                 Err(error) => self.give_up_scan(error)?,
             }
@@ -74,6 +87,17 @@ impl Pagemap {
         let mut any = false;
         self.read_entries(span, |_, _| any = true)?;
         Ok(any)
+    }
+
+    /// Whether all of `span` is mapped as huge pages; `None` where only PAGEMAP_SCAN could tell.
+    pub(crate) fn is_huge(&self, span: Span) -> Option<bool> {
+        if !self.has_scan() {
+            return None;
+        }
+        let mut regions = [Region::default(); 1];
+        let (found, _) = self.scan(span, PAGE_IS_HUGE, &mut regions, 0).ok()?;
+        let [Region { start, end, .. }] = regions;
+        Some(found == 1 && end - start == span.len as u64)
     }
 
     /// Calls `found(from, to)` for every run of present pages in `span`, as byte offsets from its
@@ -107,7 +131,7 @@ impl Pagemap {
             let mut regions = [Region::default(); REGIONS];
             let wanted = left.min(REGIONS);
             let rest = span.slice(walked, span.len);
-            let (count, end) = self.scan(rest, &mut regions[..wanted], 0)?;
+            let (count, end) = self.scan(rest, PAGE_IS_PRESENT, &mut regions[..wanted], 0)?;
             for region in &regions[..count] {
                 let offset = |address: u64| address as usize - span.addr;
                 found(offset(region.start), offset(region.end));
@@ -118,10 +142,11 @@ impl Pagemap {
         Ok(walked)
     }
 
-    /// One PAGEMAP_SCAN. Returns how many regions were filled and the address the walk ended at.
+    /// One PAGEMAP_SCAN for pages of one category. Returns how many regions were filled and the address the walk ended at.
     fn scan(
         &self,
         span: Span,
+        category: u64,
         regions: &mut [Region],
         pages_max: u64,
     ) -> io::Result<(usize, usize)> {
@@ -132,8 +157,8 @@ impl Pagemap {
             vec: regions.as_mut_ptr() as u64,
             vec_len: regions.len() as u64,
             max_pages: pages_max,
-            category_mask: PAGE_IS_PRESENT,
-            return_mask: PAGE_IS_PRESENT,
+            category_mask: category,
+            return_mask: category,
             ..ScanArg::default()
         };
         let fd = self.file.as_raw_fd();

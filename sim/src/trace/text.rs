@@ -1,5 +1,7 @@
 //! The text format of committed traces; [`Trace::parse`] describes it.
 
+use std::cmp::Ordering;
+
 use mmap_ahead::page::{Nanos, PageCount, PageIndex};
 
 use super::{Touch, Trace};
@@ -12,22 +14,28 @@ const PAGES_MAX: u64 = 1 << 24; // guess
 const TOUCHES_MAX: usize = 1 << 22; // guess
 
 pub(super) fn parse(name: &str, text: &str) -> Result<Trace, Error> {
-    let mut lines = (1..)
-        .zip(text.lines())
-        .map(|(number, line)| (number, line.split('#').next().unwrap_or_default().trim()))
-        .filter(|(_, line)| !line.is_empty());
+    let mut lines = (1..).zip(text.lines()).filter(|(_, line)| !meant(line).is_empty());
     let at = |number| move |what| Error::Trace { line: number, what };
     let (number, header) = lines.next().unwrap_or((1, "nothing"));
-    if header != HEADER {
-        return Err(at(number)(format!("expected `{HEADER}`, found `{header}`")));
-    }
-    let (number, line) = lines.next().unwrap_or((number, "nothing"));
-    let pages = page_count(line).map_err(at(number))?;
-    let mut reader = Reader { pages, think: Nanos(0), touches: Vec::new() };
+    let mut walk = Walk::of(header).map_err(at(number))?;
+    let mut touches = Vec::new();
+    let mut last = number;
     for (number, line) in lines {
-        reader.line(line).map_err(at(number))?;
+        last = number;
+        walk.line(line).map_err(at(number))?;
+        let room = TOUCHES_MAX - touches.len();
+        touches.extend(walk.by_ref().take(room + 1));
+        if touches.len() > TOUCHES_MAX {
+            return Err(at(number)(format!("more than {TOUCHES_MAX} touches")));
+        }
     }
-    Ok(Trace { name: name.into(), pages: PageCount(pages), touches: reader.touches })
+    let pages = walk.pages().map_err(at(last))?;
+    Ok(Trace { name: name.into(), pages: PageCount(pages), touches })
+}
+
+/// A line without its remark.
+fn meant(line: &str) -> &str {
+    line.split('#').next().unwrap_or_default().trim()
 }
 
 fn page_count(line: &str) -> Result<u64, String> {
@@ -39,50 +47,78 @@ fn page_count(line: &str) -> Result<u64, String> {
     Ok(count)
 }
 
-struct Reader {
-    pages: u64,
+/// The touches of the lines, as an iterator: those of one line at a time.
+#[derive(Debug)]
+pub(super) struct Walk {
+    /// None until the line that says it.
+    pages: Option<u64>,
     think: Nanos,
-    touches: Vec<Touch>,
+    /// Which page is next, and which is the last; none when the line is done.
+    rest: Option<(u64, u64)>,
 }
 
-impl Reader {
-    fn line(&mut self, line: &str) -> Result<(), String> {
+impl Walk {
+    /// By the first line that is not a remark.
+    pub(super) fn of(header: &str) -> Result<Walk, String> {
+        match meant(header) {
+            HEADER => Ok(Walk { pages: None, think: Nanos(0), rest: None }),
+            header => Err(format!("expected `{HEADER}`, found `{header}`")),
+        }
+    }
+
+    /// How many pages the file has.
+    pub(super) fn pages(&self) -> Result<u64, String> {
+        self.pages.map_or_else(|| page_count("nothing"), Ok)
+    }
+
+    /// Takes a line in; its touches come next.
+    pub(super) fn line(&mut self, line: &str) -> Result<(), String> {
+        let line = meant(line);
+        if line.is_empty() {
+            return Ok(());
+        }
+        if self.pages.is_none() {
+            self.pages = Some(page_count(line)?);
+            return Ok(());
+        }
         if let Some(think) = line.strip_prefix("think_ns ") {
             self.think = Nanos(number(think)?);
             return Ok(());
         }
-        match line.split_once("..") {
-            None => self.touch(number(line)?),
-            Some((from, to)) => self.walk(number(from)?, number(to)?),
-        }
-    }
-
-    /// From `from` up or down to the page before `to`.
-    fn walk(&mut self, from: u64, to: u64) -> Result<(), String> {
-        if from == to {
-            return Err(format!("{from}..{to} is no page"));
-        }
-        // The last page, checked before a long walk is written down.
-        self.check(if from < to { to - 1 } else { from })?;
-        if from < to {
-            (from..to).try_for_each(|page| self.touch(page))
-        } else {
-            (to + 1..=from).rev().try_for_each(|page| self.touch(page))
-        }
-    }
-
-    fn touch(&mut self, page: u64) -> Result<(), String> {
-        self.check(page)?;
-        if self.touches.len() == TOUCHES_MAX {
-            return Err(format!("more than {TOUCHES_MAX} touches"));
-        }
-        self.touches.push(Touch { page: PageIndex(page), think: self.think });
+        let (first, last) = match line.split_once("..") {
+            None => (number(line)?, number(line)?),
+            Some((from, to)) => {
+                // From `from` up or down to the page before `to`.
+                let (from, to) = (number(from)?, number(to)?);
+                match from.cmp(&to) {
+                    Ordering::Less => (from, to - 1),
+                    Ordering::Greater => (from, to + 1),
+                    Ordering::Equal => return Err(format!("{from}..{to} is no page")),
+                }
+            }
+        };
+        self.check(first.max(last))?;
+        self.rest = Some((first, last));
         Ok(())
     }
 
     fn check(&self, page: u64) -> Result<(), String> {
-        let pages = self.pages;
+        let pages = self.pages()?;
         if page < pages { Ok(()) } else { Err(format!("page {page} is not below `pages {pages}`")) }
+    }
+}
+
+impl Iterator for Walk {
+    type Item = Touch;
+
+    fn next(&mut self) -> Option<Touch> {
+        let (page, last) = self.rest?;
+        self.rest = match page.cmp(&last) {
+            Ordering::Less => Some((page + 1, last)),
+            Ordering::Greater => Some((page - 1, last)),
+            Ordering::Equal => None,
+        };
+        Some(Touch { page: PageIndex(page), think: self.think })
     }
 }
 

@@ -110,26 +110,6 @@ pub(super) unsafe fn access(_context: *const libc::ucontext_t) -> Access {
     Access::Write
 }
 
-/// The errno of the interrupted code, kept while the handler makes system calls.
-pub(super) struct Errno(i32);
-
-impl Errno {
-    pub(super) fn save() -> Errno {
-        // SAFETY: the address of this thread's errno, always valid and known to the thread from
-        // its start, so that asking allocates nothing.
-        let place = unsafe { libc::__errno_location() };
-        // SAFETY: as above; only this thread uses it.
-        Errno(unsafe { *place })
-    }
-
-    pub(super) fn restore(&self) {
-        // SAFETY: as in `save`.
-        let place = unsafe { libc::__errno_location() };
-        // SAFETY: as in `save`.
-        unsafe { *place = self.0 };
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,11 +1,10 @@
 //! The fixed table of guarded mappings, which the handler reads without a lock.
 
 use std::io;
-use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::windows::{Shape, WINDOWS_MAX, Windows};
-use crate::sys::in_forked_child;
+use crate::sys::ranges::{self, Hold, Ranges};
 
 /// Guarded mappings at a time. Looking through all of them costs the handler 256 loads, little
 /// beside the 3 us that a signal takes.
@@ -15,86 +14,12 @@ pub(super) const SLOTS_MAX: usize = 256;
 /// `vm.max_map_count` of 65,530, since the rest of the process needs some too.
 pub(super) const WINDOWS_BUDGET: usize = 16_384;
 
-/// What the handler needs to find a slot, apart from the bulk of it: the whole search stays in a
-/// few pages.
-struct Entry {
-    /// Odd while the slot is live, even while it is not; grows with every change.
-    version: AtomicU32,
-    /// Who may be using the slot: it is not given to another mapping meanwhile.
-    holders: AtomicU32,
-    base: AtomicUsize,
-    len: AtomicUsize,
-    /// Taken by a `Place`. Not for the handler.
-    is_taken: AtomicBool,
-}
-
-static ENTRIES: [Entry; SLOTS_MAX] = [const { Entry::new() }; SLOTS_MAX];
-static WINDOWS: [Windows; SLOTS_MAX] = [const { Windows::new() }; SLOTS_MAX];
-/// Slots beyond this have never been live.
-static SLOTS_USED: AtomicUsize = AtomicUsize::new(0);
+static TABLE: Ranges<Windows, SLOTS_MAX> = Ranges::new([const { Windows::new() }; SLOTS_MAX]);
 static WINDOWS_LEFT: AtomicUsize = AtomicUsize::new(WINDOWS_BUDGET);
 
-impl Entry {
-    const fn new() -> Entry {
-        Entry {
-            version: AtomicU32::new(0),
-            holders: AtomicU32::new(0),
-            base: AtomicUsize::new(0),
-            len: AtomicUsize::new(0),
-            is_taken: AtomicBool::new(false),
-        }
-    }
-}
-
-/// A live slot that stays live: `retire` waits for it. To be kept for a moment only.
-pub(super) struct Hold {
-    entry: &'static Entry,
-    windows: &'static Windows,
-}
-
-impl Hold {
-    /// Holds the slot if it is still live in this version.
-    fn new(entry: &'static Entry, windows: &'static Windows, version: u32) -> Option<Hold> {
-        // Sequentially consistent, as the two operations of `Place::retire`: either this load sees
-        // the slot retired, or `retire` sees the holder.
-        entry.holders.fetch_add(1, Ordering::SeqCst);
-        let hold = Hold { entry, windows };
-        (entry.version.load(Ordering::SeqCst) == version).then_some(hold)
-    }
-}
-
-impl Deref for Hold {
-    type Target = Windows;
-
-    fn deref(&self) -> &Windows {
-        self.windows
-    }
-}
-
-impl Drop for Hold {
-    fn drop(&mut self) {
-        self.entry.holders.fetch_sub(1, Ordering::Release);
-    }
-}
-
 /// The live slot whose range holds `addr`. Async-signal-safe.
-pub(super) fn find(addr: usize) -> Option<Hold> {
-    let used = SLOTS_USED.load(Ordering::Acquire);
-    ENTRIES.iter().zip(&WINDOWS).take(used).find_map(|(entry, windows)| {
-        let version = entry.version.load(Ordering::Acquire);
-        if version % 2 == 0 {
-            return None;
-        }
-        let base = entry.base.load(Ordering::Relaxed);
-        let len = entry.len.load(Ordering::Relaxed);
-        // Of two generations mixed, these may match by accident: the version, looked at again
-        // under the hold, says whether they belong together. And they may not fail to match by
-        // accident: the slot that a fault is about does not change during the fault.
-        if addr.wrapping_sub(base) >= len {
-            return None;
-        }
-        Hold::new(entry, windows, version)
-    })
+pub(super) fn find(addr: usize) -> Option<Hold<Windows>> {
+    TABLE.find(addr)
 }
 
 /// The least window size, a power of two and at least 64 KiB and a page, with which `len` bytes
@@ -142,11 +67,9 @@ impl Drop for Share {
     }
 }
 
-/// Sole possession of one slot of the table.
+/// Sole possession of one slot of the table. (The slot is given back before its share.)
 pub(super) struct Place {
-    index: usize,
-    /// The odd number under which it is live.
-    version: u32,
+    slot: ranges::Place<Windows>,
     _share: Share,
 }
 
@@ -161,50 +84,27 @@ impl Place {
         granule_min: usize,
         prot: i32,
     ) -> io::Result<Place> {
-        let is_free = |entry: &Entry| !entry.is_taken.swap(true, Ordering::Acquire);
-        let index = ENTRIES.iter().position(is_free).ok_or(io::ErrorKind::OutOfMemory)?;
-        let (share, granule) = Share::take(len, page_size, granule_min);
-        let (entry, windows) = (&ENTRIES[index], &WINDOWS[index]);
-        let shape = Shape { base, len, granule_shift: granule.trailing_zeros(), prot };
-        windows.reset(shape);
-        entry.base.store(base, Ordering::Relaxed);
-        entry.len.store(len, Ordering::Relaxed);
-        SLOTS_USED.fetch_max(index + 1, Ordering::AcqRel);
-        let version = entry.version.load(Ordering::Relaxed).wrapping_add(1);
-        entry.version.store(version, Ordering::SeqCst);
-        Ok(Place { index, version, _share: share })
+        let (slot, _share) = TABLE.take((base, len), |windows| {
+            let (share, granule) = Share::take(len, page_size, granule_min);
+            windows.reset(Shape { base, len, granule_shift: granule.trailing_zeros(), prot });
+            share
+        })?;
+        Ok(Place { slot, _share })
     }
 
     /// The books of the slot: they may be read at any time, also when it is retired.
     pub(super) fn windows(&self) -> &'static Windows {
-        &WINDOWS[self.index]
+        self.slot.data()
     }
 
     /// The right to change the protection, unless the slot is retired.
-    pub(super) fn hold(&self) -> Option<Hold> {
-        Hold::new(&ENTRIES[self.index], self.windows(), self.version)
+    pub(super) fn hold(&self) -> Option<Hold<Windows>> {
+        self.slot.hold()
     }
 
     /// From the return on, neither the handler nor anybody else changes the protection of the
     /// mapping. Waits for those who do it just now.
     pub(super) fn retire(&self) {
-        let entry = &ENTRIES[self.index];
-        let (live, retired) = (self.version, self.version.wrapping_add(1));
-        let order = Ordering::SeqCst;
-        // It fails when the slot is retired already; but its holders are waited for all the same.
-        let _ = entry.version.compare_exchange(live, retired, order, order);
-        let mut rounds = 0_u32;
-        // In a forked child a holder may be a thread that was not forked, and never let go.
-        while entry.holders.load(Ordering::SeqCst) != 0 && !in_forked_child() {
-            rounds += 1;
-            if rounds < 100 { std::hint::spin_loop() } else { std::thread::yield_now() }
-        }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.retire();
-        ENTRIES[self.index].is_taken.store(false, Ordering::Release);
+        self.slot.retire();
     }
 }

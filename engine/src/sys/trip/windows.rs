@@ -71,7 +71,7 @@ pub(super) enum Worker {
 /// One place of the table. All-zero memory is a valid value that no fault matches.
 ///
 /// Every method is async-signal-safe. Memory protection is changed only by whoever holds the slot
-/// (`table::Hold`): its range is then a live guarded mapping.
+/// (`ranges::Hold`): its range is then a live guarded mapping.
 #[derive(Debug)]
 pub(super) struct Windows {
     base: AtomicUsize,

@@ -1,0 +1,185 @@
+//! A helper: carries plans out, one call after the other, within the file and the budget.
+
+use mmap_ahead::page::{Nanos, PageRange};
+use mmap_ahead::policy::{Fetch, Outcome, Window};
+
+use super::Pause;
+use super::breakdown::{Clock, Kind};
+use super::events::ThreadId;
+use super::follow::{Done, Work};
+use super::plans::Want;
+use super::price;
+use super::world::World;
+use crate::kernel::{FileId, Populate, PopulateEnd, Populating};
+use crate::strategy::Sees;
+
+/// A thread that fetches.
+pub(crate) struct Helper {
+    pub(crate) id: ThreadId,
+    pub(crate) clock: Clock,
+    /// Since when it has its core.
+    pub(crate) since: Nanos,
+    /// What it sleeps for.
+    pub(crate) stalled_by: Kind,
+    doing: Option<Mapping>,
+}
+
+/// A window that is being mapped.
+#[derive(Clone, Copy, Debug)]
+struct Mapping {
+    planned: PageRange,
+    range: PageRange,
+    marker: Option<PageRange>,
+    begun: Nanos,
+    /// What comes after `populating`.
+    rest: PageRange,
+    populating: Populating,
+    is_refused: bool,
+}
+
+impl Helper {
+    pub(crate) fn new(id: ThreadId) -> Helper {
+        let (clock, since, stalled_by) = (Clock::default(), Nanos(0), Kind::IoStall);
+        Helper { id, clock, since, stalled_by, doing: None }
+    }
+
+    pub(crate) fn advance(&mut self, world: &mut World<'_>) -> Pause {
+        loop {
+            if self.clock.now() > world.horizon(self.since) {
+                return Pause::Until(self.clock.now());
+            }
+            if let Some(mapping) = self.doing {
+                if let Some(pause) = self.map_on(mapping, world) {
+                    return pause;
+                }
+                continue;
+            }
+            match world.follow.as_mut().and_then(|follow| follow.work.pop_front()) {
+                None => {
+                    world.idle.push(self.id);
+                    // Not waiting for anything: its clock is set on when it is woken.
+                    return Pause::Blocked;
+                }
+                Some(Work::Read(range)) => self.read(range, Fetch::Read, world),
+                Some(Work::Step(range)) => self.read(range, Fetch::Step, world),
+                Some(Work::Map(window)) => self.begin(&window, world),
+            }
+        }
+    }
+
+    /// MADV_WILLNEED, as many calls as it takes: returns at once, the device goes on.
+    fn read(&mut self, planned: PageRange, what: Fetch, world: &mut World<'_>) {
+        let range = world.clip(planned, Want::Cached);
+        let begun = self.clock.now();
+        world.fetch(range, Want::Cached);
+        let mut new_pages = 0;
+        let mut left = range;
+        self.pay_call(world);
+        while !left.is_empty() {
+            let (covered, work) = world.kernel.will_need(FileId::MAPPED, left);
+            new_pages += work.pages_new;
+            self.clock.pay(&price::folios(&world.costs, &work));
+            world.submit(&mut self.clock);
+            if covered.is_empty() {
+                break;
+            }
+            left = PageRange::new(covered.end, left.end);
+            if !left.is_empty() {
+                self.pay_call(world);
+            }
+        }
+        if new_pages > 0 {
+            world.look_out_for(range, begun);
+        }
+        world.show(begun, vec![range], None);
+        let outcome = match range == planned {
+            false => Outcome::Refused,
+            true if what == Fetch::Step && new_pages == 0 => Outcome::Resident,
+            true => Outcome::Done,
+        };
+        self.return_(Done { what, planned, took: self.clock.now().since(begun), outcome }, world);
+    }
+
+    /// MADV_POPULATE_READ on all but the marker: waits for the device, then maps.
+    fn begin(&mut self, window: &Window, world: &mut World<'_>) {
+        let planned = window.range;
+        let range = world.clip(planned, Want::Mapped);
+        let begun = self.clock.now();
+        let marker = world.cover(&Window { range, trigger: window.trigger });
+        let (first, rest) = match marker {
+            None => (range, PageRange::default()),
+            Some(hole) => {
+                (PageRange::new(range.start, hole.start), PageRange::new(hole.end, range.end))
+            }
+        };
+        let (first, rest) =
+            if first.is_empty() { (rest, PageRange::default()) } else { (first, rest) };
+        for part in [first, rest] {
+            world.fetch(part, Want::Mapped);
+        }
+        let parts = [first, rest].into_iter().filter(|part| !part.is_empty()).collect();
+        world.show(begun, parts, Some(range));
+        world.mapping.push(range);
+        self.pay_call(world);
+        let populating = world.kernel.populate(first, Populate::Read);
+        let is_refused = range != planned;
+        self.doing = Some(Mapping { planned, range, marker, begun, rest, populating, is_refused });
+    }
+
+    fn map_on(&mut self, mut mapping: Mapping, world: &mut World<'_>) -> Option<Pause> {
+        world.share_lock(self.id, &mut self.clock);
+        let step = world.kernel.populate_on(&mut mapping.populating);
+        self.clock.pay(&price::populate(&world.costs, &step.work));
+        world.counts.add(&step.work);
+        world.submit(&mut self.clock);
+        world.lock.shared_until(self.clock.now());
+        self.doing = Some(mapping);
+        match step.end {
+            PopulateEnd::Faulted(_) => None,
+            PopulateEnd::Waits(io) => {
+                world.wait_for(&io, self.id);
+                self.stalled_by = Kind::IoStall;
+                Some(Pause::Blocked)
+            }
+            PopulateEnd::Failed(_) => {
+                mapping.is_refused = true;
+                self.end(mapping, world);
+                None
+            }
+            PopulateEnd::Done if mapping.rest.is_empty() => {
+                self.end(mapping, world);
+                None
+            }
+            PopulateEnd::Done => {
+                self.pay_call(world);
+                mapping.populating = world.kernel.populate(mapping.rest, Populate::Read);
+                mapping.rest = PageRange::default();
+                self.doing = Some(mapping);
+                None
+            }
+        }
+    }
+
+    fn end(&mut self, mapping: Mapping, world: &mut World<'_>) {
+        self.doing = None;
+        let Mapping { planned, range, marker, begun, is_refused, .. } = mapping;
+        world.mapped(range, marker);
+        let outcome = if is_refused { Outcome::Refused } else { Outcome::Done };
+        let took = self.clock.now().since(begun);
+        self.return_(Done { what: Fetch::Window, planned, took, outcome }, world);
+    }
+
+    fn return_(&mut self, done: Done, world: &mut World<'_>) {
+        world.returned(done, self.clock.now());
+    }
+
+    /// Every call takes time, or a policy that plans upon every return would never let time pass.
+    /// A kernel thread makes no calls.
+    fn pay_call(&mut self, world: &mut World<'_>) {
+        let sees = world.follow.as_ref().map(|follow| follow.sees);
+        if sees == Some(Sees::Markers) {
+            self.clock.pay(&price::call(&world.costs, Nanos(0)));
+        }
+        self.clock.spend(Kind::Calls, Nanos(1));
+    }
+}
