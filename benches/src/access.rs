@@ -69,6 +69,7 @@ impl Default for Setup {
 pub struct Access(Opened);
 
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one in a process")]
 enum Opened {
     Read { file: File, buffer: Vec<u8> },
     Buffered { reader: BufReader<File>, buffer: Vec<u8> },
@@ -156,7 +157,10 @@ impl Access {
             Opened::Reader { reader, buffer } => copies::sum(steps, buffer, |piece, offset| {
                 copies::read_exact_at(reader, piece, offset)
             }),
-            Opened::Buffered { .. } | Opened::Rayon(_) | Opened::Direct(_) => {
+            Opened::Buffered { reader, buffer } => copies::sum(steps, buffer, |piece, offset| {
+                copies::seek_and_read(reader, piece, offset)
+            }),
+            Opened::Rayon(_) | Opened::Direct(_) => {
                 Err(io::Error::new(ErrorKind::Unsupported, "it reads many steps at once"))
             }
         }

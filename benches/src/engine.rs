@@ -64,7 +64,7 @@ impl Engine {
     /// Whether its steps happen one after the other, so that each can be watched.
     #[must_use]
     pub fn steps_can_be_watched(&self) -> bool {
-        !matches!(self, Engine::BufReader | Engine::Rayon | Engine::Direct)
+        !matches!(self, Engine::Rayon | Engine::Direct)
     }
 
     /// The name that [`Engine::from_str`] takes back.

@@ -10,7 +10,7 @@ use std::os::fd::AsRawFd;
 use std::path::Path;
 
 pub use self::mechanisms::{Frames, Looks};
-pub use self::pages::held_pages;
+pub use self::pages::{cached_in, held_pages};
 pub use crate::reader::direct::{Depth, DirectFile};
 pub use crate::sys::{CacheView, Tried, Usage, UsageOf, tried, usage};
 pub use crate::sys::{FaultEvents, FaultsOf};
@@ -19,7 +19,7 @@ pub use crate::sys::{Userfault, extents, try_userfault};
 // Memory that other processes store to, and what makes its stores durable: for extras.
 pub use crate::sys::{ForkedChild, is_locked_by_others, try_lock};
 pub use crate::sys::{FutexScope, LineFlush, SharedMemory, futex_wait, futex_wake_all};
-use crate::{Error, Mmap, MmapOptions, Paged, PagedOptions};
+use crate::{Error, Mmap, MmapMut, MmapOptions, Paged, PagedOptions};
 
 /// How the peers map a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +44,14 @@ pub fn map_file(file: &File, options: &MmapOptions) -> io::Result<Mmap> {
     crate::sys::lab_map(file, options)
 }
 
+/// Maps such a file to be stored to.
+///
+/// # Errors
+/// Those of memmap2.
+pub fn map_file_mut(file: &File, options: &MmapOptions) -> io::Result<MmapMut> {
+    crate::sys::lab_map_mut(file, options)
+}
+
 /// Opens a file that the laboratory made and nobody changes as a [`Paged`].
 ///
 /// # Errors
@@ -66,14 +74,6 @@ pub fn map_peer(file: &File, peer: Peer) -> io::Result<memmap2::Mmap> {
 /// EPERM when the caller neither owns nor may write the file; ENOSYS on older kernels.
 pub fn cached(file: &File) -> io::Result<CacheView> {
     crate::sys::cache_view(file.as_raw_fd(), 0, 0)
-}
-
-/// How much the page cache holds of `len` bytes of `file` from `offset` on; `len` 0: to its end.
-///
-/// # Errors
-/// As [`cached`].
-pub fn cached_in(file: &File, offset: u64, len: u64) -> io::Result<CacheView> {
-    crate::sys::cache_view(file.as_raw_fd(), offset, len)
 }
 
 /// Tries to set up a ring of io_uring.

@@ -64,6 +64,11 @@
 //! Kernel: Linux 5.14 for MADV_POPULATE_READ (before: plain memmap2), 6.7 for PAGEMAP_SCAN (before:
 //! reads of /proc/self/pagemap). On other Unixes the crate compiles and is plain memmap2.
 
+#[cfg(all(target_os = "linux", not(elsewhere)))]
+mod dirty;
+#[cfg(any(elsewhere, not(target_os = "linux")))]
+#[path = "dirty/elsewhere.rs"]
+mod dirty;
 mod error;
 mod mmap;
 mod options;
@@ -104,6 +109,8 @@ mod sys;
 #[doc(hidden)]
 pub mod lab;
 
+#[cfg(all(target_os = "linux", not(elsewhere)))]
+pub use dirty::{DirtyPages, DirtyTracker, Flushed, Mechanism};
 pub use error::{Error, Loss};
 pub use mmap::*;
 pub use options::{BUDGET_DEFAULT, FOLLOWED_LEN_MIN, Fetcher, Mode, WRITE_BUDGET_DEFAULT};

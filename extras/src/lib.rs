@@ -6,6 +6,7 @@
 //! - [`pmem`]: making stores durable, on persistent memory and elsewhere, and a log that survives a
 //!   loss of power;
 //! - [`shm`]: a byte channel and a latch between processes;
+//! - [`snapshot`]: copies of a mapping that write only what changed since the one before;
 //! - [`mapping_cache`]: keeping the mappings of files that are opened again and again.
 //!
 //! Linux only.
@@ -16,3 +17,4 @@
 pub mod mapping_cache;
 pub mod pmem;
 pub mod shm;
+pub mod snapshot;

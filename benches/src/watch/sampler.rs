@@ -150,7 +150,7 @@ impl Watcher {
             return Ok(());
         }
         let bytes = pages.start * page_bytes..(pages.end * page_bytes).min(self.map.len());
-        let asked = lab::cached_in(&self.file, bytes.start as u64, bytes.len() as u64);
+        let asked = lab::cached_in(&self.file, bytes.start as u64..bytes.end as u64);
         let count = asked.map(|view| view.cached_pages).ok();
         if count.is_some_and(|count| count == self.counts[chunk]) {
             return Ok(());

@@ -1,4 +1,4 @@
-//! A memmap2 mapping, its tie to the runtime, and the order in which the two end.
+//! A memmap2 mapping, its ties to the runtime and to who notices stores, and the order in which they end.
 
 use std::io;
 use std::mem::ManuallyDrop;
@@ -13,6 +13,7 @@ use memmap2::Advice;
 use super::{Extent, Presence};
 #[cfg(all(target_os = "linux", not(elsewhere)))]
 use crate::Error;
+use crate::dirty::Tied;
 use crate::options::Ahead;
 use crate::runtime::{Access, Follow, Region};
 
@@ -91,7 +92,7 @@ impl Mapped for memmap2::MmapRaw {
     }
 }
 
-/// A mapping that is followed: the tie ends first, then the memory is unmapped.
+/// A mapping that is followed: the ties end first, then the memory is unmapped.
 pub(super) struct Mapping<M: Mapped> {
     parts: ManuallyDrop<Parts<M>>,
 }
@@ -101,6 +102,8 @@ struct Parts<M> {
     /// Changed only under `&mut self` or by the runtime's own synchronised calls, none of which
     /// runs the caller's code: a panic cannot leave it half changed.
     follow: AssertUnwindSafe<Follow>,
+    /// As `follow`.
+    tied: AssertUnwindSafe<Tied>,
     access: Access,
     origin: Origin,
     /// Changed under `&mut self` or by its own synchronised calls, as `follow`.
@@ -112,7 +115,9 @@ impl<M: Mapped> Mapping<M> {
     /// options say `keep_file`.
     pub(super) fn start(map: M, file: Option<RawFd>, access: Access, origin: Origin) -> Mapping<M> {
         let presence = Presence::new(file, extent(&map, &origin), &origin);
-        Mapping::tie(map, file, access, origin, presence)
+        let is_kept = access == Access::WriteShared && origin.ahead.keep_file;
+        let tied = Tied::keeping(file.filter(|_| is_kept));
+        Mapping::tie(map, file, access, origin, (presence, tied))
     }
 
     fn tie(
@@ -120,12 +125,12 @@ impl<M: Mapped> Mapping<M> {
         file: Option<RawFd>,
         access: Access,
         origin: Origin,
-        presence: Presence,
+        (presence, tied): (Presence, Tied),
     ) -> Mapping<M> {
         let kept = presence.kept().filter(|_| file.is_some());
         let follow = AssertUnwindSafe(follow(&map, file, kept, access, &origin));
-        let presence = AssertUnwindSafe(presence);
-        Mapping { parts: ManuallyDrop::new(Parts { map, follow, access, origin, presence }) }
+        let (presence, tied) = (AssertUnwindSafe(presence), AssertUnwindSafe(tied));
+        Mapping { parts: ManuallyDrop::new(Parts { map, follow, tied, access, origin, presence }) }
     }
 
     #[inline]
@@ -140,6 +145,20 @@ impl<M: Mapped> Mapping<M> {
 
     pub(super) fn follow(&self) -> &Follow {
         &self.parts.follow
+    }
+
+    pub(super) fn origin(&self) -> &Origin {
+        &self.parts.origin
+    }
+
+    pub(super) fn tied(&self) -> &Tied {
+        &self.parts.tied
+    }
+
+    /// The memory, and what notices stores to it.
+    pub(super) fn map_and_tied(&mut self) -> (&M, &mut Tied) {
+        let parts = &mut *self.parts;
+        (&parts.map, &mut parts.tied)
     }
 
     /// Tells the runtime of advice that the kernel took for `len` bytes from `offset` on.
@@ -159,9 +178,9 @@ impl<M: Mapped> Mapping<M> {
 
     /// The same memory as another of memmap2's types; the tie is untouched.
     pub(super) fn retype<N: Mapped>(self, retype: impl FnOnce(M) -> N) -> Mapping<N> {
-        let Parts { map, follow, access, origin, presence } = self.into_parts();
+        let Parts { map, follow, tied, access, origin, presence } = self.into_parts();
         let map = retype(map);
-        Mapping { parts: ManuallyDrop::new(Parts { map, follow, access, origin, presence }) }
+        Mapping { parts: ManuallyDrop::new(Parts { map, follow, tied, access, origin, presence }) }
     }
 
     /// Changes the protection: nothing is in flight meanwhile, and it is followed anew as `access`.
@@ -171,14 +190,15 @@ impl<M: Mapped> Mapping<M> {
         access: impl FnOnce(&Origin) -> Access,
         change: impl FnOnce(M) -> io::Result<N>,
     ) -> io::Result<Mapping<N>> {
-        let Parts { map, mut follow, access: _, origin, presence } = self.into_parts();
+        let Parts { map, mut follow, mut tied, access: _, origin, presence } = self.into_parts();
         let AssertUnwindSafe(mut presence) = presence;
         follow.settle();
+        tied.end();
         presence.suspend();
         let map = change(map)?;
         let access = access(&origin);
         presence.resume(extent(&map, &origin), access);
-        Ok(Mapping::tie(map, None, access, origin, presence))
+        Ok(Mapping::tie(map, None, access, origin, (presence, Tied::keeping(None))))
     }
 
     /// Changes address or length: nothing is in flight meanwhile, and the mapping is followed anew,
@@ -190,9 +210,11 @@ impl<M: Mapped> Mapping<M> {
     ) -> io::Result<()> {
         let parts = &mut *self.parts;
         parts.follow.settle();
+        parts.tied.settle();
         parts.presence.suspend();
         let result = change(&mut parts.map);
         parts.presence.resume(extent(&parts.map, &parts.origin), parts.access);
+        parts.tied.resume(parts.map.addr(), parts.map.len());
         *parts.follow = follow(&parts.map, None, None, parts.access, &parts.origin);
         result
     }
@@ -217,7 +239,8 @@ impl<M: Mapped> Drop for Mapping<M> {
     fn drop(&mut self) {
         // SAFETY: drop runs once, `into_parts` keeps it from running, and nothing follows it.
         let parts = unsafe { ManuallyDrop::take(&mut self.parts) };
-        let Parts { map, follow: AssertUnwindSafe(follow), presence, .. } = parts;
+        let Parts { map, follow: AssertUnwindSafe(follow), mut tied, presence, .. } = parts;
+        tied.end();
         follow.release(move || {
             // No page is replaced any more when the addresses become somebody else's.
             drop(presence);

@@ -21,6 +21,8 @@ mod presence;
 pub(crate) mod range;
 mod raw;
 mod read_only;
+#[cfg(all(target_os = "linux", not(elsewhere)))]
+mod writing;
 
 pub use memmap2::{Advice, MapIfSafeError, UncheckedAdvice};
 // memmap2 has it on Linux only.

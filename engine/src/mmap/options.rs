@@ -181,11 +181,13 @@ impl MmapOptions {
     }
 
     /// Keeps a duplicate of the file descriptor while the mapping lives: [`Fetcher::Remap`] needs
-    /// it, and so does [`Mmap::read_at`] to know the size of a file that has no name.
+    /// it, and so does [`Mmap::read_at`] to know the size of a file that has no name. Of
+    /// [`map_mut`](MmapOptions::map_mut) so do [`MmapMut::grow`] and [`MmapMut::unwritten_bytes`];
+    /// [`MmapMut::flush_dirty`] is faster with it.
     ///
     /// Default: not, because it has side effects: it takes one descriptor of RLIMIT_NOFILE, and
     /// closing it when the mapping is dropped releases this process's fcntl(2) locks on the file.
-    /// Without effect on anonymous mappings; of no use to [`Fetcher::Remap`] on writable ones and once
+    /// Without effect on other writable and on anonymous mappings; of no use to [`Fetcher::Remap`] once
     /// the mapping has changed its protection or length. The worker closes it, perhaps some
     /// milliseconds after the drop.
     ///

@@ -5,12 +5,17 @@ use std::io;
 use std::path::Path;
 
 use crate::lab::Peer;
-use crate::{Error, Mmap, MmapOptions, Paged, PagedOptions};
+use crate::{Error, Mmap, MmapMut, MmapOptions, Paged, PagedOptions};
 
 pub(crate) fn lab_map(file: &File, options: &MmapOptions) -> io::Result<Mmap> {
     // SAFETY: the laboratory maps files of its own making, which nobody changes while they are
     // mapped; this is the documented condition of `lab`.
     unsafe { options.map(file) }
+}
+
+pub(crate) fn lab_map_mut(file: &File, options: &MmapOptions) -> io::Result<MmapMut> {
+    // SAFETY: as in `lab_map`.
+    unsafe { options.map_mut(file) }
 }
 
 pub(crate) fn lab_open_paged(path: &Path, options: &PagedOptions) -> Result<Paged, Error> {

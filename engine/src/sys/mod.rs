@@ -46,6 +46,8 @@ mod uring;
 mod usage;
 mod wake;
 mod wipe;
+mod write_back;
+mod write_protect;
 
 #[cfg(feature = "lab")]
 pub use advise::LiveAdvice;
@@ -67,7 +69,7 @@ pub use fork::ForkedChild;
 #[cfg(feature = "lab")]
 pub use futex::{FutexScope, futex_wait, futex_wake_all};
 #[cfg(feature = "lab")]
-pub(crate) use lab::{lab_map, lab_map_peer, lab_open_paged};
+pub(crate) use lab::{lab_map, lab_map_mut, lab_map_peer, lab_open_paged};
 pub(crate) use lease::{Lease, has_verity, is_local, is_sealed};
 pub use lines::LineFlush;
 #[cfg(feature = "lab")]
@@ -97,6 +99,8 @@ pub(crate) use usage::{Faults, faults_before_ours, faults_of_others, tell_own_fa
 pub use usage::{Usage, UsageOf, usage};
 pub(crate) use wake::{Wake, wait_readable};
 pub(crate) use wipe::{fork_guard_init, in_forked_child};
+pub(crate) use write_back::{make_longer, start_writing};
+pub(crate) use write_protect::StoreWatch;
 
 use std::io;
 use std::sync::OnceLock;

@@ -1,6 +1,7 @@
 //! Which pages are in the page table: PAGEMAP_SCAN, or /proc/self/pagemap before Linux 6.7.
 //!
-//! Looking changes nothing: no page is faulted in, no access bit is cleared.
+//! Looking changes nothing: no page is faulted in, no access bit is cleared. Only
+//! [`take_written`](Pagemap::take_written) does, where stores are watched.
 
 use std::fs::File;
 use std::io;
@@ -13,8 +14,11 @@ use super::{Span, check, page_size};
 
 /// `_IOWR('f', 16, struct pm_scan_arg)`, include/uapi/linux/fs.h.
 const PAGEMAP_SCAN: u64 = 0xc060_6610;
+const PAGE_IS_WRITTEN: u64 = 1 << 1;
 const PAGE_IS_PRESENT: u64 = 1 << 3;
 const PAGE_IS_HUGE: u64 = 1 << 6;
+/// Protects the pages that are reported; fails where that is not possible (EPERM).
+const TAKE: u64 = 1 << 0 | 1 << 1;
 /// Bit 63 of an entry of /proc/self/pagemap: the page is present.
 const ENTRY_PRESENT: u64 = 1 << 63;
 /// Regions taken from one call.
@@ -56,6 +60,19 @@ pub(crate) fn pagemap() -> Option<&'static Pagemap> {
     opened.as_ref()
 }
 
+/// What a scan looks for, and what it does there.
+#[derive(Clone, Copy)]
+struct Look {
+    category: u64,
+    flags: u64,
+}
+
+impl Look {
+    const PRESENT: Look = Look { category: PAGE_IS_PRESENT, flags: 0 };
+    const HUGE: Look = Look { category: PAGE_IS_HUGE, flags: 0 };
+    const TAKE_WRITTEN: Look = Look { category: PAGE_IS_WRITTEN, flags: TAKE };
+}
+
 /// The open page map of this process.
 #[derive(Debug)]
 pub(crate) struct Pagemap {
@@ -79,7 +96,7 @@ impl Pagemap {
     pub(crate) fn any_present(&self, span: Span) -> io::Result<bool> {
         if self.has_scan() {
             let mut regions = [Region::default(); 1];
-            match self.scan(span, PAGE_IS_PRESENT, &mut regions, 1) {
+            match self.scan(span, &mut regions, 1, Look::PRESENT) {
                 Ok((found, _)) => return Ok(found > 0),
                 Err(error) => self.give_up_scan(error)?,
             }
@@ -95,7 +112,7 @@ impl Pagemap {
             return None;
         }
         let mut regions = [Region::default(); 1];
-        let (found, _) = self.scan(span, PAGE_IS_HUGE, &mut regions, 0).ok()?;
+        let (found, _) = self.scan(span, &mut regions, 0, Look::HUGE).ok()?;
         let [Region { start, end, .. }] = regions;
         Some(found == 1 && end - start == span.len as u64)
     }
@@ -119,6 +136,32 @@ impl Pagemap {
         Ok(span.len)
     }
 
+    /// Calls `found(from, to)` for every run of pages in `span` that were stored to since the last time,
+    /// as byte offsets from its start, ascending, and has the next store to each of them noticed: page by
+    /// page one step, so that no store is lost between the two.
+    ///
+    /// # Errors
+    /// EPERM where the span is not watched by userfaultfd with WP_ASYNC; ENOTTY before Linux 6.7. Pages
+    /// that were told of until then are told of once.
+    pub(crate) fn take_written(
+        &self,
+        span: Span,
+        mut found: impl FnMut(usize, usize),
+    ) -> io::Result<()> {
+        let mut walked = 0;
+        while walked < span.len {
+            let mut regions = [Region::default(); REGIONS];
+            let rest = span.slice(walked, span.len);
+            let (count, end) = self.scan(rest, &mut regions, 0, Look::TAKE_WRITTEN)?;
+            for region in &regions[..count] {
+                let offset = |address: u64| address as usize - span.addr;
+                found(offset(region.start), offset(region.end));
+            }
+            walked = end - span.addr;
+        }
+        Ok(())
+    }
+
     fn present_by_scan(
         &self,
         span: Span,
@@ -131,7 +174,7 @@ impl Pagemap {
             let mut regions = [Region::default(); REGIONS];
             let wanted = left.min(REGIONS);
             let rest = span.slice(walked, span.len);
-            let (count, end) = self.scan(rest, PAGE_IS_PRESENT, &mut regions[..wanted], 0)?;
+            let (count, end) = self.scan(rest, &mut regions[..wanted], 0, Look::PRESENT)?;
             for region in &regions[..count] {
                 let offset = |address: u64| address as usize - span.addr;
                 found(offset(region.start), offset(region.end));
@@ -142,29 +185,31 @@ impl Pagemap {
         Ok(walked)
     }
 
-    /// One PAGEMAP_SCAN for pages of one category. Returns how many regions were filled and the address the walk ended at.
+    /// One PAGEMAP_SCAN. Returns how many regions were filled and the address the walk ended at.
     fn scan(
         &self,
         span: Span,
-        category: u64,
         regions: &mut [Region],
         pages_max: u64,
+        look: Look,
     ) -> io::Result<(usize, usize)> {
         let mut arg = ScanArg {
             size: size_of::<ScanArg>() as u64,
+            flags: look.flags,
             start: span.addr as u64,
             end: (span.addr + span.len) as u64,
             vec: regions.as_mut_ptr() as u64,
             vec_len: regions.len() as u64,
             max_pages: pages_max,
-            category_mask: category,
-            return_mask: category,
+            category_mask: look.category,
+            return_mask: look.category,
             ..ScanArg::default()
         };
         let fd = self.file.as_raw_fd();
         let arg_ptr: *mut ScanArg = &raw mut arg;
         // SAFETY: the argument has the kernel's layout and outlives the call; `vec` points to
-        // `vec_len` writable regions; the walk only reads page tables.
+        // `vec_len` writable regions; the walk reads page tables, and protects pages only where
+        // userfaultfd was told that stores to them are to be noticed, which they then are.
         let filled = unsafe { libc::ioctl(fd, PAGEMAP_SCAN as _, arg_ptr) };
         let filled = check(libc::c_long::from(filled))? as usize;
         Ok((filled.min(regions.len()), arg.walk_end as usize))

@@ -144,9 +144,19 @@ impl<T> Place<T> {
         let order = Ordering::SeqCst;
         // It fails when the slot is retired already; but its holders are waited for all the same.
         let _ = self.entry.version.compare_exchange(live, retired, order, order);
+        self.wait_while_held_by_more_than(0);
+    }
+
+    /// Waits until everybody is done who used the slot when this was called, but for one: the caller.
+    pub(super) fn wait_for_others(&self) {
+        self.wait_while_held_by_more_than(1);
+    }
+
+    /// What a holder does takes one system call at most.
+    fn wait_while_held_by_more_than(&self, holders: u32) {
         let mut rounds = 0_u32;
         // In a forked child a holder may be a thread that was not forked, and never let go.
-        while self.entry.holders.load(Ordering::SeqCst) != 0 && !in_forked_child() {
+        while self.entry.holders.load(Ordering::SeqCst) > holders && !in_forked_child() {
             rounds += 1;
             if rounds < 100 { std::hint::spin_loop() } else { std::thread::yield_now() }
         }

@@ -8,43 +8,43 @@ use super::advise::drop_all;
 use super::arena::{self, FRAME_LEN, Reserved};
 use super::{Cell, Span, check};
 
-const UFFD_API: u64 = 0xaa;
+pub(super) const UFFD_API: u64 = 0xaa;
 const UFFD_USER_MODE_ONLY: libc::c_int = 1;
-const EVENT_PAGEFAULT: u8 = 0x12;
+pub(super) const EVENT_PAGEFAULT: u8 = 0x12;
 const MODE_MISSING: u64 = 1;
 /// Bits of `features` and of `ioctls`.
 const FEATURE_POISON: u64 = 1 << 14;
 const FEATURE_MOVE: u64 = 1 << 16;
 /// Faults taken in by one read(2).
-const FAULTS_AT_ONCE: usize = 64;
+pub(super) const FAULTS_AT_ONCE: usize = 64;
 
 /// `_IOWR(0xaa, number, size)`: the same layout on x86-64 and arm64.
-const fn ioctl_number(number: u64, size: usize) -> u64 {
+pub(super) const fn ioctl_number(number: u64, size: usize) -> u64 {
     (3 << 30) | ((size as u64) << 16) | (0xaa << 8) | number
 }
 const USERFAULTFD_IOC_NEW: u64 = 0xaa00;
 
 #[repr(C)]
 #[derive(Debug, Default)]
-struct Api {
-    api: u64,
-    features: u64,
-    ioctls: u64,
+pub(super) struct Api {
+    pub(super) api: u64,
+    pub(super) features: u64,
+    pub(super) ioctls: u64,
 }
 
 #[repr(C)]
 #[derive(Debug, Default)]
-struct Range {
-    start: u64,
-    len: u64,
+pub(super) struct Range {
+    pub(super) start: u64,
+    pub(super) len: u64,
 }
 
 #[repr(C)]
 #[derive(Debug, Default)]
-struct Register {
-    range: Range,
-    mode: u64,
-    ioctls: u64,
+pub(super) struct Register {
+    pub(super) range: Range,
+    pub(super) mode: u64,
+    pub(super) ioctls: u64,
 }
 
 /// The argument of COPY and MOVE: where to, from where, how many bytes, mode, how many were done.
@@ -70,11 +70,11 @@ struct Fill {
 /// `struct uffd_msg`, as far as page faults use it.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
-struct Message {
-    event: u8,
+pub(super) struct Message {
+    pub(super) event: u8,
     reserved: [u8; 7],
     flags: u64,
-    address: u64,
+    pub(super) address: u64,
     more: u64,
 }
 
@@ -196,16 +196,7 @@ impl Uffd {
     /// Adds the offsets at which somebody waits; does not wait itself.
     pub(crate) fn take_faults(&self, faults: &mut Vec<usize>) -> io::Result<()> {
         let mut messages = [Message::default(); FAULTS_AT_ONCE];
-        // SAFETY: messages are plain integers without padding, so they may be seen as bytes.
-        let bytes = unsafe {
-            let len = size_of_val(&messages);
-            std::slice::from_raw_parts_mut(messages.as_mut_ptr().cast::<u8>(), len)
-        };
-        let read = match (&self.file).read(bytes) {
-            Ok(read) => read / size_of::<Message>(),
-            Err(error) if would_block(&error) => 0,
-            Err(error) => return Err(error),
-        };
+        let read = read_messages(&self.file, &mut messages)?;
         let base = self.span().addr;
         let offsets = messages[..read].iter().filter(|message| message.event == EVENT_PAGEFAULT);
         faults.extend(offsets.map(|message| (message.address as usize).wrapping_sub(base)));
@@ -341,9 +332,22 @@ impl Uffd {
 const COPY: u64 = 3;
 const MOVE: u64 = 5;
 
-fn ioctl<T>(file: &File, number: u64, argument: &mut T) -> io::Result<()> {
+/// Takes in what waits, without waiting. Returns how many messages were read.
+pub(super) fn read_messages(mut file: &File, messages: &mut [Message]) -> io::Result<usize> {
+    let len = size_of_val(messages);
+    let start = messages.as_mut_ptr().cast::<u8>();
+    // SAFETY: messages are plain integers without padding, so they may be seen as bytes.
+    let bytes = unsafe { std::slice::from_raw_parts_mut(start, len) };
+    match file.read(bytes) {
+        Ok(read) => Ok(read / size_of::<Message>()),
+        Err(error) if would_block(&error) => Ok(0),
+        Err(error) => Err(error),
+    }
+}
+
+pub(super) fn ioctl<T>(file: &File, number: u64, argument: &mut T) -> io::Result<()> {
     // SAFETY: every caller passes the structure that belongs to the number, and ranges that lie in
-    // the reservation or in a cell.
+    // the reservation, in a cell, or in a mapping that is watched.
     let result =
         unsafe { libc::ioctl(file.as_raw_fd(), number as _, std::ptr::from_mut(argument)) };
     check(libc::c_long::from(result)).map(|_| ())
@@ -354,7 +358,7 @@ fn would_block(error: &io::Error) -> bool {
 }
 
 /// The least restricted one that this user may have (TRAPS 19).
-fn open() -> io::Result<(File, FaultScope)> {
+pub(super) fn open() -> io::Result<(File, FaultScope)> {
     let flags = libc::O_CLOEXEC | libc::O_NONBLOCK;
     let full = open_with(flags).or_else(|_| open_device(flags));
     match full {

@@ -106,7 +106,9 @@ impl Bed {
 
     /// How many of those pages reclaim took away, says cachestat(2).
     fn evicted(&self, pages: &[usize]) -> u64 {
-        let view = |&page: &usize| lab::cached_in(&self.file, page as u64 * PAGE, PAGE);
+        let view = |&page: &usize| {
+            lab::cached_in(&self.file, page as u64 * PAGE..(page as u64 + 1) * PAGE)
+        };
         pages.iter().filter_map(|page| view(page).ok()).map(|view| view.evicted_pages).sum()
     }
 }

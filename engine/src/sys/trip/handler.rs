@@ -83,6 +83,9 @@ unsafe fn answer(info: *const libc::siginfo_t, context: *const libc::ucontext_t)
     if !access.is_allowed_by(shape.prot) {
         return false;
     }
+    if shape.watches_stores() {
+        return windows.serve_store(addr.wrapping_sub(shape.base));
+    }
     let worker = if in_forked_child() { Worker::Gone } else { Worker::Alive };
     let served = windows.serve(addr.wrapping_sub(shape.base));
     windows.record(served, worker);

@@ -12,6 +12,7 @@
 mod context;
 mod handler;
 mod ring;
+mod stores;
 mod table;
 mod windows;
 
@@ -23,7 +24,7 @@ use std::io;
 use std::ops::Range;
 
 use super::{Bell, Span, page_size};
-use table::Place;
+use table::{Place, Protection};
 
 use handler::{install, set_bell};
 
@@ -70,6 +71,20 @@ pub(crate) fn guard(span: Span, bell: &'static Bell) -> io::Result<TripSlot> {
     unsafe { TripSlot::close(addr, span.len, GRANULE_MIN, libc::PROT_READ) }
 }
 
+/// Has the first store to each window of a writable mapping noticed: windows as small as 2,048 of them
+/// allow, a page at least. Loads are not hindered.
+///
+/// # Errors
+/// As [`guard`]; every page is writable then.
+pub(crate) fn watch_stores(span: Span) -> io::Result<TripSlot> {
+    install()?;
+    let addr = std::ptr::without_provenance(span.addr);
+    let protection =
+        Protection { open: libc::PROT_READ | libc::PROT_WRITE, closed: libc::PROT_READ };
+    // SAFETY: as for `guard`; the mapping is readable and writable.
+    unsafe { TripSlot::arm(addr, span.len, page_size().bytes() as usize, protection) }
+}
+
 impl TripSlot {
     /// Closes `len` bytes from `addr` (both in bytes; `addr` on a page, `len` rounded up to pages)
     /// with one system call, and answers touches from then on.
@@ -93,6 +108,26 @@ impl TripSlot {
         granule_min: usize,
         prot: i32,
     ) -> io::Result<TripSlot> {
+        let least = granule_min.max(64 << 10).max(page_size().bytes() as usize);
+        let protection = Protection { open: prot, closed: libc::PROT_NONE };
+        // SAFETY: the caller's promise.
+        unsafe { TripSlot::arm(addr, len, least, protection) }
+    }
+
+    /// What [`close`](TripSlot::close) does, for any two protections, with windows of at least
+    /// `granule_min` bytes, a page or more.
+    ///
+    /// # Errors
+    /// As `close`.
+    ///
+    /// # Safety
+    /// As `close`.
+    unsafe fn arm(
+        addr: *const u8,
+        len: usize,
+        granule_min: usize,
+        protection: Protection,
+    ) -> io::Result<TripSlot> {
         if !handler::is_installed() {
             return Err(io::ErrorKind::Unsupported.into());
         }
@@ -103,7 +138,7 @@ impl TripSlot {
             return Err(io::ErrorKind::InvalidInput.into());
         }
         // Live before it is closed: another thread may touch it at any time.
-        let place = Place::take((base, len), page_size, granule_min, prot)?;
+        let place = Place::take((base, len), granule_min, protection)?;
         let slot = TripSlot { place };
         if let Err(error) = slot.place.windows().close_all() {
             let _ = slot.open_all();
@@ -138,6 +173,16 @@ impl TripSlot {
     /// Meant for one consumer; two would share them.
     pub(crate) fn drain(&self, each: impl FnMut(usize)) {
         self.place.windows().drain(each);
+    }
+
+    /// Calls `found` with the bytes of the windows that were stored to since the last time, ascending,
+    /// and closes them again. Only after [`watch_stores`]; one caller at a time.
+    ///
+    /// # Errors
+    /// The error of mprotect(2); what was found is told of again then.
+    pub(crate) fn take_stored(&self, found: &mut dyn FnMut(Range<usize>)) -> io::Result<()> {
+        let wait_for_handlers = || self.place.wait_for_others();
+        self.place.hold().map_or(Ok(()), |hold| hold.take_stored(wait_for_handlers, found))
     }
 
     /// What happened so far.

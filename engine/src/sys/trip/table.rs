@@ -22,11 +22,12 @@ pub(super) fn find(addr: usize) -> Option<Hold<Windows>> {
     TABLE.find(addr)
 }
 
-/// The least window size, a power of two and at least 64 KiB and a page, with which `len` bytes
-/// make at most `windows` windows (and never more than `WINDOWS_MAX`).
-pub(super) fn granule_for(len: usize, page_size: usize, windows: usize) -> usize {
+/// The least window size, a power of two and at least `least`, with which `len` bytes make at most
+/// `windows` windows (and never more than `WINDOWS_MAX`).
+pub(super) fn granule_for(len: usize, least: usize, windows: usize) -> usize {
     let windows = windows.clamp(1, WINDOWS_MAX);
-    let mut granule = page_size.next_power_of_two().max(64 << 10);
+    // Beyond the largest signed size nothing can be mapped, and doubling would overflow.
+    let mut granule = least.min(1 << (usize::BITS - 2)).next_power_of_two();
     while len.div_ceil(granule) > windows {
         granule <<= 1;
     }
@@ -44,12 +45,10 @@ struct Share {
 
 impl Share {
     /// A share for `len` bytes, and the window size that keeps to it: at least `granule_min`.
-    fn take(len: usize, page_size: usize, granule_min: usize) -> (Share, usize) {
+    fn take(len: usize, granule_min: usize) -> (Share, usize) {
         let mut left = WINDOWS_LEFT.load(Ordering::Relaxed);
         loop {
-            // Beyond the largest signed size nothing can be mapped, and doubling would overflow.
-            let granule_min = granule_min.min(1 << (usize::BITS - 2)).next_power_of_two();
-            let granule = granule_for(len, page_size, left / 4).max(granule_min);
+            let granule = granule_for(len, granule_min, left / 4);
             let windows = len.div_ceil(granule).min(left);
             let next = left - windows;
             let order = Ordering::Relaxed;
@@ -67,6 +66,13 @@ impl Drop for Share {
     }
 }
 
+/// What the pages of a slot may be used for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Protection {
+    pub(super) open: i32,
+    pub(super) closed: i32,
+}
+
 /// Sole possession of one slot of the table. (The slot is given back before its share.)
 pub(super) struct Place {
     slot: ranges::Place<Windows>,
@@ -80,13 +86,13 @@ impl Place {
     /// `OutOfMemory` when all slots are taken.
     pub(super) fn take(
         (base, len): (usize, usize),
-        page_size: usize,
         granule_min: usize,
-        prot: i32,
+        Protection { open, closed }: Protection,
     ) -> io::Result<Place> {
         let (slot, _share) = TABLE.take((base, len), |windows| {
-            let (share, granule) = Share::take(len, page_size, granule_min);
-            windows.reset(Shape { base, len, granule_shift: granule.trailing_zeros(), prot });
+            let (share, granule) = Share::take(len, granule_min);
+            let granule_shift = granule.trailing_zeros();
+            windows.reset(Shape { base, len, granule_shift, prot: open, closed });
             share
         })?;
         Ok(Place { slot, _share })
@@ -100,6 +106,11 @@ impl Place {
     /// The right to change the protection, unless the slot is retired.
     pub(super) fn hold(&self) -> Option<Hold<Windows>> {
         self.slot.hold()
+    }
+
+    /// Waits until everybody is done who used the slot when this was called, but for one: the caller.
+    pub(super) fn wait_for_others(&self) {
+        self.slot.wait_for_others();
     }
 
     /// From the return on, neither the handler nor anybody else changes the protection of the

@@ -12,7 +12,7 @@ use crate::sys::check;
 /// of a mapping (every second window open makes one VMA a window).
 pub(super) const WINDOWS_MAX: usize = 2048;
 
-const WORD_BITS: usize = usize::BITS as usize;
+pub(super) const WORD_BITS: usize = usize::BITS as usize;
 
 /// Trips that wait for the worker, per mapping. A guess: with the cheapest trip at 3 us it has
 /// half a millisecond to wake up before reports are dropped.
@@ -30,8 +30,11 @@ pub(super) struct Shape {
     pub(super) len: usize,
     /// Size of a window: 1 << this.
     pub(super) granule_shift: u32,
-    /// PROT_READ, with PROT_EXEC or without.
+    /// What open means: PROT_READ, with PROT_EXEC or without; PROT_READ | PROT_WRITE where stores are
+    /// watched.
     pub(super) prot: i32,
+    /// What closed means: PROT_NONE; PROT_READ where stores are watched.
+    pub(super) closed: i32,
 }
 
 impl Shape {
@@ -40,7 +43,7 @@ impl Shape {
     }
 
     /// The bytes of some windows, as offsets; the last window may be short.
-    fn bytes(&self, windows: &Range<usize>) -> Range<usize> {
+    pub(super) fn bytes(&self, windows: &Range<usize>) -> Range<usize> {
         let offset = |window: usize| {
             // A window beyond the end may not fit a usize once shifted.
             if window >= self.windows() { self.len } else { window << self.granule_shift }
@@ -78,10 +81,11 @@ pub(super) struct Windows {
     len: AtomicUsize,
     granule_shift: AtomicU32,
     prot: AtomicI32,
-    open: [AtomicUsize; WINDOWS_MAX / WORD_BITS],
-    open_count: AtomicUsize,
-    trips: AtomicUsize,
-    handled: AtomicUsize,
+    closed: AtomicI32,
+    pub(super) open: [AtomicUsize; WINDOWS_MAX / WORD_BITS],
+    pub(super) open_count: AtomicUsize,
+    pub(super) trips: AtomicUsize,
+    pub(super) handled: AtomicUsize,
     dropped: AtomicUsize,
     repeats: AtomicUsize,
     repeats_seen: [AtomicUsize; REPEATS_CAPACITY],
@@ -96,6 +100,7 @@ impl Windows {
             len: AtomicUsize::new(0),
             granule_shift: AtomicU32::new(0),
             prot: AtomicI32::new(0),
+            closed: AtomicI32::new(0),
             open: [const { AtomicUsize::new(0) }; WINDOWS_MAX / WORD_BITS],
             open_count: AtomicUsize::new(0),
             trips: AtomicUsize::new(0),
@@ -119,6 +124,7 @@ impl Windows {
             len,
             granule_shift,
             prot,
+            closed,
             open,
             open_count,
             trips,
@@ -133,6 +139,7 @@ impl Windows {
         len.store(shape.len, Ordering::Relaxed);
         granule_shift.store(shape.granule_shift, Ordering::Relaxed);
         prot.store(shape.prot, Ordering::Relaxed);
+        closed.store(shape.closed, Ordering::Relaxed);
         let counters = [open_count, trips, handled, dropped, repeats, repeats_next];
         for word in open.iter().chain(repeats_seen).chain(counters) {
             word.store(0, Ordering::Relaxed);
@@ -146,6 +153,7 @@ impl Windows {
             len: self.len.load(Ordering::Relaxed),
             granule_shift: self.granule_shift.load(Ordering::Relaxed),
             prot: self.prot.load(Ordering::Relaxed),
+            closed: self.closed.load(Ordering::Relaxed),
         }
     }
 
@@ -190,7 +198,8 @@ impl Windows {
     }
 
     pub(super) fn close_all(&self) -> io::Result<()> {
-        self.protect(&(0..self.shape().windows()), libc::PROT_NONE)
+        let shape = self.shape();
+        self.protect(&(0..shape.windows()), shape.closed)
     }
 
     /// Answers a trip at `offset` into the mapping by the calling thread.
@@ -262,7 +271,7 @@ impl Windows {
     }
 
     /// Marks windows as open, and answers how many of them were not yet.
-    fn mark_open(&self, windows: Range<usize>) -> usize {
+    pub(super) fn mark_open(&self, windows: Range<usize>) -> usize {
         let mut newly = 0;
         let words = windows.start / WORD_BITS..windows.end.div_ceil(WORD_BITS);
         for (index, word) in self.open.iter().enumerate().take(words.end).skip(words.start) {
@@ -276,14 +285,15 @@ impl Windows {
 
     /// One mprotect(2) over some windows, by the bare system call: a replaced `mprotect` of some
     /// library may do what a signal handler must not.
-    fn protect(&self, windows: &Range<usize>, prot: i32) -> io::Result<()> {
+    pub(super) fn protect(&self, windows: &Range<usize>, prot: i32) -> io::Result<()> {
         let shape = self.shape();
         let bytes = shape.bytes(windows);
         let (addr, len) = (shape.base.wrapping_add(bytes.start), bytes.len());
         // SAFETY: only a holder of the slot gets here, so the range is inside a mapping that the
-        // unsafe `TripSlot::close` was given to guard and that its owner keeps until the slot is
-        // retired, which waits for holders. Pages only ever go from closed to readable, but for
-        // `close_all`, which comes first, and a touch of a closed page is answered by the handler.
+        // unsafe `TripSlot::arm` was given and that its owner keeps until the slot is
+        // retired, which waits for holders. Pages of a guard only ever go from closed to readable, but
+        // for `close_all`, which comes first; those of a watch stay readable. A touch that the
+        // protection forbids is answered by the handler.
         check(unsafe { libc::syscall(libc::SYS_mprotect, addr, len, prot) }).map(|_| ())
     }
 }

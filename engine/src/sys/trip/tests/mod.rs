@@ -300,17 +300,17 @@ fn slots_come_and_go_while_others_trip() {
 
 #[test]
 fn the_granule_bounds_the_number_of_windows() {
-    assert_eq!(granule_for(1, 4 * KIB, WINDOWS_MAX), 64 * KIB);
-    assert_eq!(granule_for(128 * MIB, 4 * KIB, WINDOWS_MAX), 64 * KIB);
-    assert_eq!(granule_for(128 * MIB + 1, 4 * KIB, WINDOWS_MAX), 128 * KIB);
-    assert_eq!(granule_for(4 << 30, 4 * KIB, WINDOWS_MAX), 2 * MIB);
-    assert_eq!(granule_for(4 << 30, 4 * KIB, usize::MAX), 2 * MIB);
-    assert_eq!(granule_for(4 << 30, 4 * KIB, 1024), 4 * MIB);
+    assert_eq!(granule_for(1, 64 * KIB, WINDOWS_MAX), 64 * KIB);
+    assert_eq!(granule_for(128 * MIB, 64 * KIB, WINDOWS_MAX), 64 * KIB);
+    assert_eq!(granule_for(128 * MIB + 1, 64 * KIB, WINDOWS_MAX), 128 * KIB);
+    assert_eq!(granule_for(4 << 30, 64 * KIB, WINDOWS_MAX), 2 * MIB);
+    assert_eq!(granule_for(4 << 30, 64 * KIB, usize::MAX), 2 * MIB);
+    assert_eq!(granule_for(4 << 30, 64 * KIB, 1024), 4 * MIB);
     assert_eq!(granule_for(1, 128 * KIB, WINDOWS_MAX), 128 * KIB);
-    assert_eq!(granule_for(3 * MIB, 4 * KIB, 0), 4 * MIB);
+    assert_eq!(granule_for(3 * MIB, 64 * KIB, 0), 4 * MIB);
     for len in [1, 4097, 1 << 30, (1 << 40) + 1, isize::MAX as usize] {
         for windows in [1, 7, 1000, WINDOWS_MAX] {
-            let granule = granule_for(len, 4 * KIB, windows);
+            let granule = granule_for(len, 64 * KIB, windows);
             assert!(granule.is_power_of_two() && len.div_ceil(granule) <= windows);
             assert!(granule == 64 * KIB || len.div_ceil(granule / 2) > windows);
         }
