@@ -100,7 +100,7 @@ fn wrong_usage_has_status_2() {
     let dir = scratch();
     let file = small_file(dir.path());
     let file = file.to_str().unwrap();
-    let cases: [&[&str]; 15] = [
+    let cases: [&[&str]; 17] = [
         &[],
         &["frobnicate"],
         &["read"],
