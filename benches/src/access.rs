@@ -151,7 +151,7 @@ impl Access {
     /// the steps.
     ///
     /// # Errors
-    /// As [`sum`](Access::sum); [`ErrorKind::Unsupported`] for `direct`, which reads many at once.
+    /// As [`sum`](Access::sum); [`ErrorKind::Unsupported`] for engines that read many at once.
     pub fn sum_each(&mut self, steps: impl Iterator<Item = Step>) -> io::Result<Tally> {
         match &mut self.0 {
             Opened::Peer(map) => sum_slice(map, steps),

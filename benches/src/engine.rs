@@ -64,6 +64,12 @@ impl Engine {
         Engine::Direct,
     ];
 
+    /// Whether its steps happen one after the other, so that each can be watched.
+    #[must_use]
+    pub fn steps_can_be_watched(&self) -> bool {
+        !matches!(self, Engine::Rayon | Engine::Direct)
+    }
+
     /// The name that [`Engine::from_str`] takes back.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -6,9 +6,8 @@
 //! - [`engine`] names the engines, [`access`] reads through one, or lets a [`job`] do so, [`run`] times it;
 //! - [`compare`] runs the engines in turn, each in a fresh child process ([`spawn`]), and
 //!   [`interval`] and [`wilcoxon`] say how sure the ratios are;
-//! - [`matrix`] is the page of all patterns on all file systems, some of them made by [`loop_fs`];
-//!   [`interval`] says how sure the ratios are;
 //! - [`watch`] makes runs that are looked at instead of timed;
+//! - [`matrix`] is the page of all patterns on all file systems, some of them made by [`loop_fs`];
 //! - [`environment`], [`device`], [`read_ahead`] say on what machine, and [`cleanup`] puts
 //!   everything back on every exit.
 

@@ -77,27 +77,24 @@ impl Children {
     /// # Errors
     /// Whatever went wrong, naming the engine.
     pub fn watch(&self, spec: &WatchSpec) -> Result<Seen, Error> {
-        self.child(WATCH_COMMAND, spec, &spec.run).map(|(seen, ..)| seen)
+        self.cache.prepare(&spec.run.path)?;
+        self.child(WATCH_COMMAND, spec, &spec.run.engine)
     }
 
-    /// What the child prints, and the share of the file that was cached before and after it.
+    /// What a child prints that is started with `argument` under the hidden subcommand `name`.
     fn child<T: DeserializeOwned>(
         &self,
         name: &str,
         argument: &impl Serialize,
-        spec: &RunSpec,
-    ) -> Result<(T, Option<f64>, Option<f64>), Error> {
-        let cached_before = self.cache.prepare(&spec.path)?;
+        engine: &str,
+    ) -> Result<T, Error> {
         let mut command = hidden_command(&self.program, name, argument)?;
         let output = command.output().map_err(Error::at(&self.program))?;
         if !output.status.success() {
-            return Err(failure(&spec.engine, &output));
+            return Err(failure(engine, &output));
         }
-        let said = serde_json::from_slice(&output.stdout).map_err(|error| {
-            Error::failed(format!("engine {} printed no result: {error}", spec.engine))
-        })?;
-        let cached_after = self.cache.check_after(&spec.path)?;
-        Ok((said, cached_before, cached_after))
+        serde_json::from_slice(&output.stdout)
+            .map_err(|error| Error::failed(format!("engine {engine} printed no result: {error}")))
     }
 }
 

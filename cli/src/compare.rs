@@ -142,8 +142,10 @@ fn write_report(
     let mut lines = Lines::default();
     lines.add_all(&comparison.runs)?;
     lines.add_all(&comparison.ratios)?;
-    let watchable = plan.engines.iter().copied().filter(|engine| *engine != Engine::Direct);
-    let (engines, mut left_out) = (watchable.collect::<Vec<_>>(), Vec::new());
+    // A job is no row of steps that could be watched.
+    let watchable = |engine: &Engine| plan.spec.job.is_none() && engine.steps_can_be_watched();
+    let engines: Vec<_> = plan.engines.iter().copied().filter(watchable).collect();
+    let mut left_out = Vec::new();
     for watch in [Watch::Touches, Watch::Memory] {
         let (run, machine) = (&plan.spec, &plan.environment);
         left_out.extend(watched::add(&mut lines, children, run, &engines, watch, machine)?);
@@ -204,7 +206,11 @@ fn data_file(arguments: &Arguments) -> Result<DataFile, Error> {
 fn plan(arguments: &Arguments, path: &Path) -> Plan {
     let mut engines = arguments.engines.clone();
     let cold_report = arguments.report.is_some() && arguments.cache == CacheState::Cold;
-    if cold_report && !engines.contains(&Engine::Direct) && limit_is_known(path) {
+    if cold_report
+        && arguments.job.is_none()
+        && !engines.contains(&Engine::Direct)
+        && limit_is_known(path)
+    {
         engines.push(Engine::Direct);
     }
     Plan {

@@ -22,7 +22,7 @@ use mmap_ahead_plots::report::Told;
 
 use crate::output::{self, Bar};
 use crate::report::{self, Lines};
-use crate::{again, place, story, watched};
+use crate::{again, place, simulated, story, watched};
 
 /// The engines of the story: what people use, what they would use instead, and the plain way.
 pub(crate) const ENGINES: [Engine; 3] = [Engine::Memmap2(Peer::Plain), Engine::Mmap, Engine::READ];
@@ -48,7 +48,7 @@ const USUAL_READ_AHEAD_KB: u64 = 128;
 /// Show on a real file what reading ahead gains, and what it does not
 ///
 /// Makes a file, reads it cold and warm through memmap2, mmap and read(2), prints one table, and
-/// writes results, figures, and a page that tells of them. Takes under three minutes; everything is put back at the end.
+/// simulates the same, and writes results, figures, and a page that tells of them. Takes under three minutes; everything is put back at the end.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Length of the file that is made
@@ -82,6 +82,7 @@ struct Story {
     scenarios: Vec<Scenario>,
     /// Of watched runs.
     watched: Lines,
+    simulated: Lines,
     left_out: Vec<String>,
 }
 
@@ -100,6 +101,7 @@ pub(crate) fn demo(arguments: &Arguments) -> Result<(), Error> {
         return Err(Error::failed(format!("{}: is in memory; choose a --dir", dir.display())));
     }
     output::line(&story::tell(&story.scenarios))?;
+    simulated::add(&mut story.simulated, arguments.size)?;
     let page = story.write(&environment, &arguments.out)?;
     output::line(&format!(
         "\nWritten: {}\nOpen it in a browser; the results and every figure are beside it.",
@@ -176,6 +178,7 @@ impl Story {
             lines.add_all(&scenario.comparison.ratios)?;
         }
         lines.append(mem::take(&mut self.watched));
+        lines.append(mem::take(&mut self.simulated));
         let left_out = mem::take(&mut self.left_out);
         let commands = again::commands(environment, out);
         report::write(&lines, Told { commands, left_out, ..Told::default() }, out)

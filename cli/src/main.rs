@@ -17,6 +17,7 @@ mod read;
 mod record;
 mod report;
 mod sim;
+mod simulated;
 mod story;
 mod traced;
 mod watched;

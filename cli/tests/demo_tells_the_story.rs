@@ -35,6 +35,7 @@ fn demo_prints_a_table_and_writes_results_figures_and_a_page() {
     let ratios = results.lines().filter(|l| serde_json::from_str::<RatioResult>(l).is_ok()).count();
     let parsed = mmap_ahead_plots::Results::parse("results.jsonl", &results).unwrap();
     assert_eq!((parsed.runs.len(), parsed.ratios.len()), (runs, ratios));
+    assert_eq!((parsed.sims.len(), parsed.choi.len()), (10, parsed.choi.len().max(3)));
     if !in_memory(dir.path()) {
         assert_eq!((parsed.fault_maps.len(), parsed.latencies.len()), (2, 2), "{printed}");
         assert!(parsed.memories.len() >= 2, "{printed}");

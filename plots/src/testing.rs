@@ -16,9 +16,11 @@ pub(crate) fn texts(scene: &Scene) -> String {
     scene.labels.iter().map(|label| label.text.as_str()).collect::<Vec<_>>().join(" ")
 }
 
-/// What holds for every figure: nothing overlaps or leaves it, no number is none, and both back
+/// What holds for every figure: its source is named, nothing overlaps or leaves it, no number is none, and both back
 /// ends show it, at both scales.
 pub(crate) fn check(scene: &Scene) {
+    let said = texts(scene);
+    assert!(said.contains(".jsonl; "), "the caption names no file: {said}");
     no_text_overlaps(scene);
     all_marks_are_inside(scene);
     the_svg_holds_it(scene);

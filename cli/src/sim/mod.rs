@@ -11,6 +11,8 @@ mod workload;
 use clap::Subcommand;
 use mmap_ahead_bench::Error;
 
+pub(crate) use run::Line;
+
 /// Ask the simulator: what would this policy, this device, this trace do?
 #[derive(clap::Args)]
 #[command(arg_required_else_help = true)]
@@ -41,7 +43,7 @@ pub(crate) fn sim(arguments: &Arguments) -> Result<(), Error> {
 }
 
 /// The simulator's errors as the command line has them: names that nobody knows are wrong usage.
-fn wrong(error: mmap_ahead_sim::Error) -> Error {
+pub(crate) fn wrong(error: mmap_ahead_sim::Error) -> Error {
     match error {
         mmap_ahead_sim::Error::Unknown(what) => Error::Usage(what),
         error => Error::failed(error.to_string()),

@@ -36,12 +36,15 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
+/// A line of results.
 #[derive(Serialize)]
-struct Line<'a> {
-    kind: &'static str,
-    machine: &'a str,
+pub(crate) struct Line<'a> {
+    /// Always `sim`.
+    pub(crate) kind: &'static str,
+    /// The machine's name.
+    pub(crate) machine: &'a str,
     #[serde(flatten)]
-    report: &'a Report,
+    pub(crate) report: &'a Report,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {

@@ -18,8 +18,8 @@ pub(super) const FIGURE: Figure = Figure {
     name: "fault-map",
     title: TITLE,
     words: "Time goes to the right, the file goes up. Each dot is a piece of the file that the \
-            program looked at: dark where it was there already, red where the program had to stop \
-            and wait for it. Blue is what lay ready before anybody asked for it, from when it came to \
+            program looked at: grey where it was there already, red where the program had to stop \
+            (a page fault). Blue is what lay ready before anybody asked for it, from when it came to \
             when it was wanted; the green line is how far ahead that got. Purple came in vain.",
     draw,
 };
@@ -35,7 +35,7 @@ const KINDS: [(&str, RGBColor); 4] = [
     ("ready, waiting to be touched", SKY),
     ("fetched in vain", PURPLE),
     ("touched, was there", DARK),
-    ("touched, had to wait (fault)", VERMILION),
+    ("touched, and a page fault", VERMILION),
 ];
 const FETCHED: u8 = 0;
 const WASTED: u8 = 1;
@@ -130,7 +130,7 @@ fn heading(map: &FaultMap) -> String {
     let (pattern, cache) = (&map.pattern, &map.cache);
     let faults = map.faults.len();
     let touches = faults + map.touches.len();
-    format!("{engine}: {pattern}, {cache} {place}: {faults} of {touches} touches waited")
+    format!("{engine}: {pattern}, {cache} {place}: {faults} of {touches} touches faulted")
 }
 
 /// Every touched page with the time of its first touch, by page.

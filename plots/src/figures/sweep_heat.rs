@@ -37,7 +37,7 @@ fn draw(results: &Results, width: Width) -> Result<Option<Scene>, Error> {
         sheet.heading(heading)?;
         draw_map(&mut sheet, points)?;
     }
-    sheet.finish(&caption(results, &["sweep"], [])).map(Some)
+    sheet.finish(&caption(results, &["summary"], [])).map(Some)
 }
 
 /// Different values, ascending.
