@@ -66,7 +66,9 @@ impl Spawner for Children {
         if spec.engine == Engine::MmapReplay.name() {
             spec.set = Some(self.recorded(&spec)?.path().to_owned());
         }
-        let (result, cached_before, cached_after) = self.child(RUN_COMMAND, &spec, &spec)?;
+        let cached_before = self.cache.prepare(&spec.path)?;
+        let result: RunResult = self.child(RUN_COMMAND, &spec, &spec.engine)?;
+        let cached_after = self.cache.check_after(&spec.path)?;
         Ok(RunResult { cached_before, cached_after, ..result })
     }
 }
