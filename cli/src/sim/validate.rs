@@ -13,8 +13,9 @@ use crate::place;
 /// Predict runs of engines on this machine, then measure them, and say how good the model is
 ///
 /// All predictions are written to --predictions, and their SHA-256 is printed, before the first
-/// measurement. Cold runs read a file on a disk, warm ones a file on tmpfs. The machine should have nothing
-/// else to do.
+/// measurement. Cold runs read a file on a disk, warm ones a file on tmpfs. The machine must have
+/// nothing else to do, for this and for the calibration: costs are CPU time, runs are measured by
+/// the wall clock.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// The sheet of costs that `sim calibrate` wrote for this machine
@@ -58,9 +59,7 @@ pub(crate) fn validate(arguments: &Arguments) -> Result<(), Error> {
         let count = predicted.len();
         output::line(&format!("{count} predictions in {}, SHA-256 {hash}", path.display()))?;
     }
-    let bar = output::Bar::new(0, "validate");
     let measured = validate::measure(&plan, &files, &mut |_, _| {}).map_err(wrong)?;
-    drop(bar);
     let (cells, score) = validate::score(&predicted, &measured, WAYS.len());
     if arguments.json {
         return print_json(&cells, &score, &hash);
