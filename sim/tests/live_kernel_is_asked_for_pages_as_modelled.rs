@@ -12,7 +12,7 @@ use std::os::unix::fs::FileExt;
 
 use live::{Bed, Difference, PAGE, PAGES, Rng, agreement, same_mapped, same_residents};
 use mmap_ahead::lab::{LiveAdvice, LiveMap, UsageOf, usage};
-use mmap_ahead::page::{PageCount, PageIndex, PageRange};
+use mmap_ahead::page::{PageIndex, PageRange};
 use mmap_ahead_sim::kernel::{
     Access, Advice, Entry, FaultEnd, FaultKind, FileAdvice, FileId, Kernel, KernelOptions,
     Populate, PopulateEnd, Protection, ReadEnd,

@@ -4,6 +4,9 @@ use super::cache::{Flag, Folio};
 use super::mapping::{TABLE_PAGES, Vma};
 use super::{FileKind, Kernel, Profile, Userfault};
 
+/// Folios that fault-around does not map.
+const PASSED_OVER: u8 = Flag::Locked as u8 | Flag::ReadAhead as u8;
+
 impl Kernel {
     /// Maps what can be mapped without waiting in the window around `page`; whether `page` is.
     pub(super) fn map_around(&mut self, page: u64, vma: &Vma) -> bool {
@@ -15,10 +18,7 @@ impl Kernel {
         let mut is_first = true;
         let mut at = from;
         while at < to {
-            let Some(folio) = self.cache.folio(at) else {
-                at += 1;
-                continue;
-            };
+            let Some(folio) = self.cache.next_folio(at, to) else { break };
             at = folio.end();
             if self.is_passed_over(folio) {
                 continue;
@@ -30,7 +30,13 @@ impl Kernel {
                 return false;
             }
             is_first = false;
-            found += self.map_in_window(folio, (from, to), vma);
+            if folio.order == 0 && self.lists.is_none() {
+                at = self.cache.single_pages_end(folio.start, to, PASSED_OVER);
+                self.map_single_pages(folio.start, at);
+                found += at - folio.start;
+            } else {
+                found += self.map_in_window(folio, (from, to), vma);
+            }
         }
         self.credit_misses(found);
         self.mapping.mapped.get(page)
@@ -44,6 +50,13 @@ impl Kernel {
         let low = (entry / around * around).max(entry - entry.min(in_vma));
         let high = (low + around).min(TABLE_PAGES).min(entry + (vma.end - vma.start) - in_vma);
         (page + low - entry, (page + high - entry).min(self.pages()))
+    }
+
+    /// Many folios of one page at once; nobody asks how young they are.
+    fn map_single_pages(&mut self, from: u64, to: u64) {
+        self.work.folios += to - from - 1;
+        let is_writable = self.maps_writable_when_read();
+        self.mapping.map(from, to, is_writable, &mut self.work);
     }
 
     fn is_passed_over(&self, folio: Folio) -> bool {

@@ -51,7 +51,8 @@ pub(super) struct PageCache {
     orders: Vec<u8>,
     /// By first page of a folio.
     flags: Vec<u8>,
-    /// How many cached pages each node of the kernel's XArray covers, from the lowest level up.
+    /// What each node of the kernel's XArray holds, from the lowest level up: how many cached pages, then
+    /// how many nodes of the level below that are not empty.
     nodes: [Vec<u32>; LEVELS],
     cached: u64,
 }
@@ -105,12 +106,18 @@ impl PageCache {
         self.count_nodes(folio, |pages, less| pages - less);
     }
 
+    /// Counts a folio in or out, and passes on to the levels above only that a node begins or ends.
     fn count_nodes(&mut self, folio: Folio, change: impl Fn(u32, u32) -> u32) {
-        for (level, nodes) in self.nodes.iter_mut().enumerate() {
-            let span = 1 << (6 * (level + 1));
-            for start in (folio.start..folio.end()).step_by(span) {
-                let pages = &mut nodes[(start >> (6 * (level + 1))) as usize];
-                *pages = change(*pages, folio.pages().min(span as u64) as u32);
+        for first in (folio.start..folio.end()).step_by(64) {
+            let mut by = folio.pages().min(64) as u32;
+            for (level, nodes) in self.nodes.iter_mut().enumerate() {
+                let count = &mut nodes[(first >> (6 * (level + 1))) as usize];
+                let before = *count;
+                *count = change(before, by);
+                if before != 0 && *count != 0 {
+                    break;
+                }
+                by = 1;
             }
         }
     }
@@ -139,6 +146,15 @@ impl PageCache {
         let rest = self.orders.get(from as usize..to)?;
         let skipped = rest.iter().position(|&order| order != ABSENT)?;
         self.folio(from + skipped as u64)
+    }
+
+    /// Where a run of single pages from `from` on ends, none of which has a flag of `unlike`; at `to` at
+    /// the latest.
+    pub(super) fn single_pages_end(&self, from: u64, to: u64, unlike: u8) -> u64 {
+        let run = from as usize..to as usize;
+        let pages = self.orders[run.clone()].iter().zip(&self.flags[run]);
+        from + pages.take_while(|&(&order, &flags)| order == 0 && flags & unlike == 0).count()
+            as u64
     }
 
     /// The folios of `from..to` in the order of the file, also those that only reach into it.

@@ -190,7 +190,7 @@ impl Mapping {
         for at in 0..self.vmas.len() {
             let edge = self.vmas[at].start;
             let is_new = before.binary_search_by_key(&edge, |vma| vma.start).is_err();
-            if is_new && edge % TABLE_PAGES != 0 && self.is_huge(edge) {
+            if is_new && !edge.is_multiple_of(TABLE_PAGES) && self.is_huge(edge) {
                 self.zap(edge, edge + 1, work);
             }
         }

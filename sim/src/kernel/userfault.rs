@@ -2,7 +2,6 @@
 
 use mmap_ahead::page::{PageCount, PageRange};
 
-use super::mapping::TABLE_PAGES;
 use super::{FileKind, Kernel, Protection, Work};
 
 /// What a userfaultfd is told of.
@@ -110,7 +109,7 @@ impl Kernel {
     fn move_huge(&mut self, page: u64, end: u64) -> Option<u64> {
         let vma = self.mapping.vma(page)?;
         let (start, next) = self.mapping.pmd_room(page, &vma)?;
-        if start != page || next > end || page % TABLE_PAGES != 0 {
+        if start != page || next > end {
             return None;
         }
         self.mapping.map_huge(start, true, &mut self.work);
