@@ -150,6 +150,7 @@ impl Ledger {
     }
 
     /// The pages that were fetched and not passed.
+    #[cfg(test)]
     pub(super) fn ahead(&self) -> PageCount {
         PageCount(self.ahead)
     }
