@@ -68,6 +68,11 @@ pub fn map_peer(file: &File, peer: Peer) -> io::Result<memmap2::Mmap> {
     crate::sys::lab_map_peer(file, peer)
 }
 
+/// As if memory had been found short.
+pub fn press() {
+    crate::runtime::press();
+}
+
 /// How much of `file` the page cache holds. Source: cachestat(2), Linux 6.5.
 ///
 /// # Errors

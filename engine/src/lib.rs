@@ -49,6 +49,9 @@
 //! - On a **cold disk** whose `read_ahead_kb` is 1024 or more the kernel reads at the device's speed by
 //!   itself, and is left alone. Below that, the disk is started 32 MiB ahead (MADV_WILLNEED).
 //! - At most [`BUDGET_DEFAULT`] (or [`MmapOptions::budget`]) is mapped or cached ahead of a reader.
+//! - **When memory is short** less is read ahead: half with each quarter of a second in which somebody
+//!   waited for memory for a tenth of the time (PSI, of the process's cgroup or the machine), down to a
+//!   64th; twice as much again after each second in which nobody did. Needs a kernel with PSI (4.20).
 //! - **Random accesses that recur** at each start can be recorded in one run and read all at once in the
 //!   next: [`MmapOptions::record`], [`Mmap::replay`].
 //! - **Prefetching never fails a read.** What the kernel refuses is counted in [`Stats`] and left to

@@ -88,6 +88,8 @@ counters! {
     arrived_late_longer,
     /// Streams that are read ahead of at the moment: runs, backward runs and strides.
     streams,
+    /// How often the policy was told that memory is short.
+    pressures,
     /// Windows carried out.
     windows,
     /// Markers left out of windows.

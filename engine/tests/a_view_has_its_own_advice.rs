@@ -109,7 +109,7 @@ fn the_bytes_are_the_same_wherever_the_mapping_begins() {
         for (offset, len) in [(1, 5000), (page() as u64 + 77, 2 * MIB), (4096 * 16, 1)] {
             let part = map(&file, MmapOptions::new().mode(mode).offset(offset).len(len));
             let view = part.reader_view(Advice::Normal).unwrap();
-            assert_eq!((view.len(), &view[..] == &part[..]), (len, true), "{mode:?} {offset}");
+            assert_eq!((view.len(), view[..] == part[..]), (len, true), "{mode:?} {offset}");
         }
     }
     let empty = Place::Tmpfs.sparse(0).unwrap();

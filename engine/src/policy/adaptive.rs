@@ -1,6 +1,7 @@
 use super::backward::Backward;
 use super::claim::Claim;
 use super::ramp::{Ramp, is_scattered};
+use super::squeeze::Squeeze;
 use super::stride::StridePart;
 use super::tempo::Latency;
 use super::{Event, Geometry, Plan, Policy, Source};
@@ -13,13 +14,15 @@ const SCATTERED_MAX: usize = 128;
 /// [`Stride`](super::Stride) does, and what is neither is left alone.
 ///
 /// How far ahead is early enough follows from the pace of each reader and from how long the device
-/// was seen to take. All streams together have the budget.
+/// was seen to take. All streams together have the budget: half of it with each [`Event::Pressure`], at
+/// least a 64th, and twice as much again after each second without.
 #[derive(Clone, Debug)]
 pub struct Adaptive {
     geometry: Geometry,
     strides: StridePart,
     forward: Ramp,
     backward: Backward,
+    squeeze: Squeeze,
     latency: Latency,
 }
 
@@ -31,7 +34,8 @@ impl Adaptive {
         let mut forward = Ramp::new(geometry);
         forward.follow_pace(latency.lead());
         let (strides, backward) = (StridePart::new(geometry), Backward::new(geometry));
-        Adaptive { geometry, strides, forward, backward, latency }
+        let squeeze = Squeeze::new(geometry.budget);
+        Adaptive { geometry, strides, forward, backward, squeeze, latency }
     }
 
     fn marked(&mut self, range: PageRange, at: Nanos, plan: &mut Plan) {
@@ -109,6 +113,11 @@ impl Policy for Adaptive {
     }
 
     fn on(&mut self, event: &Event<'_>, plan: &mut Plan) {
+        if let Some(budget) = self.squeeze.hear(event) {
+            self.forward.allow(budget);
+            self.backward.allow(budget);
+            self.strides.allow(budget);
+        }
         match *event {
             // A marker was left out of a run's window.
             Event::Touch { page, at, source: Source::Marker } => {
@@ -141,6 +150,7 @@ impl Policy for Adaptive {
             }
         }
     }
+
     fn streams(&self) -> u64 {
         self.forward.live() + self.backward.live() + self.strides.live()
     }

@@ -52,7 +52,6 @@ impl Backward {
     pub(super) fn hear(&mut self, event: &Event<'_>) {
         match *event {
             Event::Arrived { took, .. } => self.latency.measured(took),
-            Event::Pressure => self.budget = PageCount(self.budget.0 / 2),
             Event::Fetched { what: Fetch::Step, range, outcome, .. } => {
                 self.fetched(range, outcome)
             }
@@ -78,6 +77,11 @@ impl Backward {
     /// The pages ahead of all live readers, planned and not touched yet.
     pub(super) fn ahead(&self) -> PageCount {
         self.runs.ahead()
+    }
+
+    /// Memory is short, or is not any more.
+    pub(super) fn allow(&mut self, budget: PageCount) {
+        self.budget = budget;
     }
 
     /// The readers that are alive and read ahead of.

@@ -12,6 +12,7 @@ mod off;
 mod plan;
 mod ramp;
 mod rest;
+mod squeeze;
 mod streams;
 mod stride;
 mod tempo;

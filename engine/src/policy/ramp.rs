@@ -1,4 +1,5 @@
 use super::claim::Claim;
+use super::squeeze::Squeeze;
 use super::tempo::Tempo;
 use super::{Event, Fetch, Geometry, Plan, Policy};
 use crate::detect::{RUNS_MAX, Runs, Seen};
@@ -35,8 +36,9 @@ pub struct Ramp {
     runs: Runs,
     /// What is planned for the run in the same slot.
     ahead: [Ahead; RUNS_MAX],
-    /// Halved under memory pressure.
+    /// Less than the geometry's under memory pressure.
     budget: PageCount,
+    squeeze: Squeeze,
     /// How long before its reader a page is wanted; without it the distance is the same for all.
     lead: Option<Nanos>,
 }
@@ -63,6 +65,7 @@ impl Ramp {
             runs: Runs::new(geometry.fault_around),
             ahead: [Ahead::default(); RUNS_MAX],
             budget: geometry.budget,
+            squeeze: Squeeze::new(geometry.budget),
             lead: None,
         }
     }
@@ -119,6 +122,11 @@ impl Ramp {
         self.runs.ahead()
     }
 
+    /// Memory is short, or is not any more.
+    pub(super) fn allow(&mut self, budget: PageCount) {
+        self.budget = budget;
+    }
+
     /// The readers that are alive and read ahead of.
     pub(super) fn live(&self) -> u64 {
         self.runs.live()
@@ -135,7 +143,6 @@ impl Ramp {
     /// Takes in what is no touch.
     pub(super) fn hear(&mut self, event: &Event<'_>) {
         match *event {
-            Event::Pressure => self.budget = PageCount(self.budget.0 / 2),
             Event::Fetched { what: Fetch::Window, range, .. } => self.carried_out(range),
             Event::Evicted { range } => self.evicted(range),
             _ => {}
@@ -235,6 +242,9 @@ impl Policy for Ramp {
     }
 
     fn on(&mut self, event: &Event<'_>, plan: &mut Plan) {
+        if let Some(budget) = self.squeeze.hear(event) {
+            self.allow(budget);
+        }
         match *event {
             Event::Touch { page, at, .. } => {
                 self.touched(self.geometry.around(page), at, plan);

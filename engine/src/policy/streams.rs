@@ -1,6 +1,7 @@
 use super::backward::Backward;
 use super::claim::Claim;
 use super::ramp::{Ramp, is_scattered};
+use super::squeeze::Squeeze;
 use super::{Event, Geometry, Plan, Policy};
 use crate::page::{Nanos, PageRange};
 
@@ -13,13 +14,16 @@ pub struct Streams {
     geometry: Geometry,
     forward: Ramp,
     backward: Backward,
+    squeeze: Squeeze,
 }
 
 impl Streams {
     /// For a mapping of this shape.
     #[must_use]
     pub fn new(geometry: Geometry) -> Streams {
-        Streams { geometry, forward: Ramp::new(geometry), backward: Backward::new(geometry) }
+        let squeeze = Squeeze::new(geometry.budget);
+        let (forward, backward) = (Ramp::new(geometry), Backward::new(geometry));
+        Streams { geometry, forward, backward, squeeze }
     }
 
     fn touched(&mut self, range: PageRange, at: Nanos, plan: &mut Plan) {
@@ -51,6 +55,10 @@ impl Policy for Streams {
     }
 
     fn on(&mut self, event: &Event<'_>, plan: &mut Plan) {
+        if let Some(budget) = self.squeeze.hear(event) {
+            self.forward.allow(budget);
+            self.backward.allow(budget);
+        }
         match *event {
             Event::Touch { page, at, .. } => self.touched(self.geometry.around(page), at, plan),
             Event::Touched { pages, .. } if is_scattered(pages) => {}
@@ -63,6 +71,7 @@ impl Policy for Streams {
             }
         }
     }
+
     fn streams(&self) -> u64 {
         self.forward.live() + self.backward.live()
     }

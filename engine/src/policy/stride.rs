@@ -1,5 +1,6 @@
 use super::claim::Claim;
 use super::rest::Rest;
+use super::squeeze::Squeeze;
 use super::tempo::{Latency, Tempo};
 use super::{Event, Fetch, Geometry, Outcome, Plan, Policy, StreamId};
 use crate::detect::{STRIDES_MAX, Stepped, Strides};
@@ -20,13 +21,14 @@ const STEPS_AHEAD_MIN: u64 = 4;
 #[derive(Clone, Debug)]
 pub struct Stride {
     part: StridePart,
+    squeeze: Squeeze,
 }
 
 impl Stride {
     /// For a mapping of this shape.
     #[must_use]
     pub fn new(geometry: Geometry) -> Stride {
-        Stride { part: StridePart::new(geometry) }
+        Stride { part: StridePart::new(geometry), squeeze: Squeeze::new(geometry.budget) }
     }
 }
 
@@ -36,6 +38,9 @@ impl Policy for Stride {
     }
 
     fn on(&mut self, event: &Event<'_>, plan: &mut Plan) {
+        if let Some(budget) = self.squeeze.hear(event) {
+            self.part.allow(budget);
+        }
         self.part.hear(event);
         let geometry = self.part.geometry;
         let mut touched = |range, at| match self.part.claim(range, at, plan) {
@@ -93,7 +98,6 @@ impl StridePart {
     pub(super) fn hear(&mut self, event: &Event<'_>) {
         match *event {
             Event::Arrived { took, .. } => self.latency.measured(took),
-            Event::Pressure => self.budget = PageCount(self.budget.0 / 2),
             Event::Fetched { what: Fetch::Step, range, outcome, .. } => {
                 self.fetched(range, outcome)
             }
@@ -159,6 +163,11 @@ impl StridePart {
     /// The pages ahead of all live strides, planned and not touched yet.
     pub(super) fn ahead(&self) -> PageCount {
         self.strides.ahead()
+    }
+
+    /// Memory is short, or is not any more.
+    pub(super) fn allow(&mut self, budget: PageCount) {
+        self.budget = budget;
     }
 
     /// The strides that are alive.

@@ -151,6 +151,7 @@ impl Ledger {
 
     #[cfg(test)]
     /// The pages that were fetched and not passed.
+    #[cfg(test)]
     pub(super) fn ahead(&self) -> PageCount {
         PageCount(self.ahead)
     }

@@ -11,6 +11,7 @@ mod ledger;
 mod pace;
 mod pool;
 mod prefetch;
+mod pressure;
 mod recording;
 mod shared;
 mod task;
@@ -18,3 +19,5 @@ mod task;
 pub(crate) use clock::now;
 pub(crate) use follow::{Access, Follow, Region};
 pub use prefetch::{Prefetch, PrefetchState};
+#[cfg(feature = "lab")]
+pub(crate) use pressure::press;

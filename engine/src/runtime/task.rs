@@ -14,6 +14,7 @@ use super::clock;
 use super::explicit::Explicit;
 use super::ledger::{How, Ledger, Passed};
 use super::pace::{Next, Pace};
+use super::pressure;
 use super::shared::{Conduct, Shared};
 use crate::fetch::{Fetch, ForStores, Madvise, Read, Remap, read_ahead_of};
 use crate::observe::{Guard, Marker, Observer, Pinpoint, Stores, Touches, View};
@@ -67,6 +68,8 @@ struct Kit {
     waits_since: Option<Nanos>,
     arrivals: arrival::Arrivals,
     ledger: Ledger,
+    /// How often memory was short, as far as the policy was told.
+    times_short: u64,
 }
 
 /// A piece of a plan.
@@ -191,6 +194,7 @@ impl Kit {
             waits_since: None,
             arrivals: arrival::Arrivals::default(),
             ledger: Ledger::default(),
+            times_short: pressure::times_short(clock::now()),
         }
     }
 
@@ -245,6 +249,7 @@ impl Kit {
             self.judge_arrivals(now, &shared.counters);
             return Ok(false);
         }
+        self.feel_pressure(now, &shared.counters);
         self.touches.tidy();
         self.count_touches(&shared.counters);
         self.judge_arrivals(now, &shared.counters);
@@ -268,6 +273,15 @@ impl Kit {
         }
         self.queue_plan();
         Ok(goes_on)
+    }
+
+    /// Tells the policy when memory was found short since the last time.
+    fn feel_pressure(&mut self, now: Nanos, counters: &Counters) {
+        let times = pressure::times_short(now);
+        if std::mem::replace(&mut self.times_short, times) != times {
+            Counters::add(&counters.pressures, 1);
+            self.policy.on(&Event::Pressure, &mut self.plan);
+        }
     }
 
     /// Counts what was passed, and what of it had been fetched ahead.

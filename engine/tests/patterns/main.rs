@@ -6,6 +6,7 @@ mod crossing;
 mod file_end;
 mod forward;
 mod noise;
+mod pressure;
 mod random;
 mod streams;
 mod stride;
