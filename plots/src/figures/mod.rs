@@ -82,6 +82,16 @@ pub(crate) fn different<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<&'a
     seen
 }
 
+/// The engines of some lines: the baseline first, then ours, then the others as they appear. Runs
+/// are shuffled, readers are not.
+pub(crate) fn engines<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+    const FIRST: [&str; 5] = ["memmap2", "mmap", "mmap+guard", "reader", "paged"];
+    let mut engines = different(names);
+    let place = |name: &&str| FIRST.iter().position(|first| first == name).unwrap_or(FIRST.len());
+    engines.sort_by_key(place);
+    engines
+}
+
 /// Where a figure comes from: the files that hold lines of `kinds`, commit, kernel, device.
 fn caption<'a>(
     results: &Results,

@@ -1,7 +1,7 @@
 //! Roofline: the fraction of the device's limit that each engine reaches on a cold file.
 
 use super::throughput::{limit, median};
-use super::{Figure, caption, different, grouped};
+use super::{Figure, caption, engines, grouped};
 use crate::axis::{Axis, three_digits};
 use crate::results::{Results, Run};
 use crate::rows::{self, Group, Row};
@@ -20,7 +20,7 @@ pub(super) const FIGURE: Figure = Figure {
 };
 
 fn draw(results: &Results, width: Width) -> Result<Option<Scene>, Error> {
-    let engines = different(results.runs.iter().map(|run| run.engine.as_str()));
+    let engines = engines(results.runs.iter().map(|run| run.engine.as_str()));
     let groups: Vec<_> = grouped(&results.runs, Run::scenario)
         .into_iter()
         .filter_map(|(heading, runs)| group(heading, &runs, &engines))

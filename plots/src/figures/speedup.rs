@@ -14,7 +14,7 @@ pub(super) const FIGURE: Figure = Figure {
     name: "speedup",
     title: TITLE,
     words: "The same runs, held against plain memory mapping: 1 is just as fast (the dashed line), \
-            2 is half the time. Where the thin black line of a bar crosses the dashed line, the runs \
+            2 is half the time. Where the thin line of a bar crosses the dashed line, the runs \
             cannot tell whether there is a difference at all.",
     draw,
 };

@@ -2,7 +2,7 @@
 
 use mmap_ahead_bench::interval::Median;
 
-use super::{Figure, caption, different, grouped};
+use super::{Figure, caption, engines, grouped};
 use crate::axis::{Axis, three_digits};
 use crate::results::{Results, Run};
 use crate::rows::{self, Group, Row};
@@ -15,7 +15,7 @@ const TITLE: &str = "How fast a file is read";
 pub(super) const FIGURE: Figure = Figure {
     name: "throughput",
     title: TITLE,
-    words: "Longer bars are better. Each bar is one way to read the same file; the thin black line \
+    words: "Longer bars are better. Each bar is one way to read the same file; the thin line \
             at its end shows how far the runs lay apart. The dashed line is what the disk can give \
             at most: nobody who has to wait for this disk gets past it.",
     draw,
@@ -31,7 +31,7 @@ fn draw(results: &Results, width: Width) -> Result<Option<Scene>, Error> {
     let about = "Median throughput in GB/s (10\u{2079} bytes a second): longer is better. \
                  Whiskers: 95% interval of the median.";
     let mut sheet = Sheet::new(width, TITLE, about)?;
-    let engines = different(results.runs.iter().map(|run| run.engine.as_str()));
+    let engines = engines(results.runs.iter().map(|run| run.engine.as_str()));
     let engines: Vec<_> = engines.into_iter().filter(|name| *name != LIMIT).collect();
     let mut entries = blocks(&engines, &palette::colors(&engines));
     let groups: Vec<_> = grouped(&results.runs, Run::scenario)

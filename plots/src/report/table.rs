@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use mmap_ahead_bench::size;
 
 use super::escape;
-use crate::figures::{different, grouped, median};
+use crate::figures::{different, engines, grouped, median};
 use crate::results::{Environment, Results, Run, place};
 
 /// Medians and ratios, scenario by scenario.
@@ -16,7 +16,7 @@ pub(super) fn speeds(results: &Results) -> String {
     for (scenario, runs) in grouped(&results.runs, Run::scenario) {
         let heading = escape(&scenario);
         let _ = writeln!(html, "<tbody>\n<tr><th colspan=\"4\">{heading}</th></tr>");
-        for engine in different(runs.iter().map(|run| run.engine.as_str())) {
+        for engine in engines(runs.iter().map(|run| run.engine.as_str())) {
             let speed = median(&runs, engine).map_or(f64::NAN, |median| median.value);
             let ratio = results.ratios.iter();
             let ratio =
