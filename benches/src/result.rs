@@ -29,9 +29,6 @@ pub enum Kind {
 pub struct RunResult {
     /// Always [`Kind::Run`].
     pub kind: Kind,
-    /// [`SCHEMA`].
-    #[serde(default = "first_schema")]
-    pub schema: u32,
     /// The engine's name.
     pub engine: String,
     /// The pattern's name.
@@ -57,6 +54,9 @@ pub struct RunResult {
     /// Sixteen hexadecimal digits.
     pub checksum: String,
 
+    /// [`SCHEMA`].
+    #[serde(default = "first_schema")]
+    pub schema: u32,
     /// The reading thread's own share of `minor_faults`: helpers fault too (TRAPS 27).
     pub reader_minor_faults: u64,
     /// Likewise of `major_faults`.
@@ -119,9 +119,6 @@ pub struct Quality {
 pub struct RatioResult {
     /// Always [`Kind::Ratio`].
     pub kind: Kind,
-    /// [`SCHEMA`].
-    #[serde(default = "first_schema")]
-    pub schema: u32,
     /// The engine's name.
     pub engine: String,
     /// The name of the engine it is compared with.
@@ -133,6 +130,9 @@ pub struct RatioResult {
     /// How many rounds.
     pub runs: u32,
 
+    /// [`SCHEMA`].
+    #[serde(default = "first_schema")]
+    pub schema: u32,
     /// Wilcoxon's signed-rank test of the pairs: the chance of pairs as one-sided as these when no
     /// engine is faster. Without it in lines of version 1.
     #[serde(default)]

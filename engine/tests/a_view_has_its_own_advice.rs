@@ -155,7 +155,7 @@ fn a_private_mapping_has_views_only_if_it_keeps_its_file() {
     assert!(view[..] == kept[..] && all_have("rr", &view) && none_has("rr", &kept));
     drop(view);
     let kept = kept.make_mut().unwrap().make_read_only().unwrap();
-    assert!(kept.reader_view(Advice::Normal).is_err(), "the file is closed with the change");
+    assert!(kept.reader_view(Advice::Normal).is_err(), "the file may have been changed");
     let zeros = MmapOptions::new().len(MIB).map_anon().unwrap().make_read_only().unwrap();
     let error = zeros.reader_view(Advice::Normal).unwrap_err();
     assert!(error.to_string().contains("a mapping of a file"), "{error}");

@@ -82,7 +82,9 @@ fn a_source_and_its_threads() {
     (0..100).for_each(round);
     let after = trace();
     println!("seen: {before:?} before, {after:?} after");
-    assert_eq!((after[0], after[1], after[3]), (before[0], before[1], 0));
+    assert_eq!((after[0], after[3]), (before[0], 0));
+    // The page map is opened once in a process, when the first frame is looked at.
+    assert!(after[1] <= before[1] + 1, "{before:?} {after:?}");
     assert!(after[2] <= before[2] + 40, "{before:?} {after:?}");
     assert_eq!(std::sync::Arc::strong_count(&reads), 1, "every source is dropped");
 }

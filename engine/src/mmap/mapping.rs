@@ -42,7 +42,15 @@ pub(super) struct Origin {
     /// It was given a length, and may reach beyond the end of the file.
     #[cfg_attr(any(elsewhere, not(target_os = "linux")), allow(dead_code))]
     pub(super) has_own_len: bool,
+    /// It was writable once: a private one may hold other bytes than its file.
+    #[cfg_attr(any(elsewhere, not(target_os = "linux")), allow(dead_code))]
+    pub(super) was_writable: bool,
     pub(super) ahead: Ahead,
+}
+
+/// Whether bytes of the mapping may come to differ from its file's, where it is private.
+pub(super) fn may_store(access: Access) -> bool {
+    matches!(access, Access::WriteShared | Access::Other)
 }
 
 impl Origin {
@@ -205,6 +213,7 @@ impl<M: Mapped> Mapping<M> {
         presence.suspend();
         let map = change(map)?;
         let access = access(&origin);
+        let origin = Origin { was_writable: origin.was_writable || may_store(access), ..origin };
         presence.resume(extent(&map, &origin), access);
         Ok(Mapping::tie(map, None, access, origin, (presence, Tied::keeping(None))))
     }

@@ -6,7 +6,7 @@ use memmap2::MapIfSafeError;
 
 #[cfg(target_os = "linux")]
 use super::AppendMap;
-use super::mapping::Mapped;
+use super::mapping::{Mapped, may_store};
 use super::{Backing, Flags, Mapping, Mmap, MmapAsRawDesc, MmapMut, MmapRaw, Origin};
 use crate::options::{Ahead, Stores};
 use crate::page::ByteLen;
@@ -397,7 +397,7 @@ impl MmapOptions {
         self.flags.check(Backing::Anonymous, self.ahead.mode)?;
         let map = self.memory().map_anon()?;
         self.flags.apply(&map, None, Access::Other)?;
-        let origin = Origin { file_offset: 0, ..self.origin(Backing::Anonymous) };
+        let origin = Origin { file_offset: 0, ..self.origin(Backing::Anonymous, Access::Other) };
         let inner = Mapping::start(map, None, Access::Other, origin);
         self.finish(&inner)?;
         Ok(MmapMut { inner })
@@ -444,14 +444,15 @@ impl MmapOptions {
         backing: Backing,
         access: Access,
     ) -> Mapping<M> {
-        Mapping::start(map, Some(file.as_raw_desc().0), access, self.origin(backing))
+        Mapping::start(map, Some(file.as_raw_desc().0), access, self.origin(backing, access))
     }
 
-    fn origin(&self, backing: Backing) -> Origin {
+    fn origin(&self, backing: Backing, access: Access) -> Origin {
         Origin {
             backing,
             file_offset: self.file_offset,
             has_own_len: self.own_len.is_some(),
+            was_writable: may_store(access),
             ahead: self.ahead.clone(),
         }
     }

@@ -71,7 +71,8 @@ impl Mmap {
     /// [`map_copy_read_only`]: crate::MmapOptions::map_copy_read_only
     pub fn reader_view(&self, advice: Advice) -> io::Result<ReaderView<'_>> {
         let origin = self.inner.origin();
-        let area = match (origin.backing, self.inner.kept()) {
+        let kept = self.inner.kept().filter(|_| !origin.was_writable);
+        let area = match (origin.backing, kept) {
             (Backing::SharedFile, _) => SecondMap::duplicate(self.inner.map())?,
             (Backing::PrivateFile, Some(file)) => {
                 SecondMap::map_private(file.as_fd(), origin.file_offset, self.len())?
