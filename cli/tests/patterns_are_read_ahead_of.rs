@@ -90,6 +90,7 @@ fn random_touches_lead_to_no_reads() {
 
 #[test]
 fn what_was_recorded_is_replayed() {
+    let _one_at_a_time = SETTING.lock().unwrap_or_else(PoisonError::into_inner);
     let dir = scratch();
     if in_memory(dir.path()) {
         eprintln!("SKIPPED: no disk under {}", dir.path().display());
