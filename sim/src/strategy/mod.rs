@@ -1,5 +1,5 @@
 //! Ways to read a file: kernel options, an access method, and optionally a policy. One file each:
-//! to add one, write its file and name it in [`ENTRIES`].
+//! to add one, write its file and name it in `ENTRIES`.
 
 mod async_map_ahead;
 mod default_mmap;
