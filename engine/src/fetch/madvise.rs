@@ -1,5 +1,6 @@
 use std::io;
 
+use super::chain::Chain;
 use super::{Fetch, Read, device};
 use crate::residency::Residency;
 use crate::sys::{self, FileFacts, Span};
@@ -12,19 +13,45 @@ const SAMPLE_BYTES: usize = 1 << 20;
 /// limit; with WILLNEED ahead of it 2.3.
 const READ_AHEAD_ENOUGH: usize = 1 << 20;
 
-/// MADV_WILLNEED to start the disk, MADV_POPULATE_READ to build the page table. Coherent with the
-/// file, needs no descriptor.
+/// MADV_WILLNEED to start the disk, or for a run the kernel's own read-ahead where that can be driven;
+/// MADV_POPULATE_READ to build the page table. Coherent with the file, keeps no descriptor of the
+/// program's.
 #[derive(Debug)]
 pub(crate) struct Madvise {
     facts: Option<FileFacts>,
     around: usize,
     device: Option<device::ReadAhead>,
+    whole: Span,
+    /// The file offset of the first page.
+    offset: u64,
+    runs: Runs,
+}
+
+/// How runs are read ahead.
+#[derive(Debug)]
+enum Runs {
+    /// There was none yet.
+    Untried,
+    Chained(Chain),
+    Advised,
 }
 
 impl Madvise {
-    /// For a file of which `facts` are known. `around` is the kernel's fault-around in bytes.
-    pub(crate) fn new(facts: Option<FileFacts>, around: usize) -> Madvise {
-        Madvise { facts, around, device: None }
+    /// For a file of which `facts` are known, mapped at `whole` from `offset` on. `around` is the kernel's
+    /// fault-around in bytes.
+    pub(crate) fn new(
+        facts: Option<FileFacts>,
+        around: usize,
+        whole: Span,
+        offset: u64,
+    ) -> Madvise {
+        Madvise { facts, around, device: None, whole, offset, runs: Runs::Untried }
+    }
+
+    fn chain(&mut self) -> Runs {
+        let window = self.device().window;
+        let chain = self.facts.and_then(|facts| Chain::open(self.whole, self.offset, facts, window));
+        chain.map_or(Runs::Advised, Runs::Chained)
     }
 
     fn device(&mut self) -> device::ReadAhead {
@@ -39,6 +66,16 @@ impl Fetch for Madvise {
             Residency::Resident => Read::Resident,
             Residency::Absent if self.device().window >= READ_AHEAD_ENOUGH => Read::Left,
             _ => Read::Absent,
+        }
+    }
+
+    fn hand_over(&mut self, span: Span) -> bool {
+        if matches!(self.runs, Runs::Untried) {
+            self.runs = self.chain();
+        }
+        match &self.runs {
+            Runs::Chained(chain) => chain.read(span),
+            Runs::Untried | Runs::Advised => false,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Make it so: what carries a plan out. Whatever the kernel refuses is counted and left to the
 //! kernel's own behaviour.
 
+mod chain;
 mod device;
 mod madvise;
 mod remap;
@@ -31,6 +32,10 @@ pub(crate) enum Read {
 pub(crate) trait Fetch: Send {
     /// What has to be done so that the device brings `span`. Makes no call that may block.
     fn to_read(&mut self, span: Span) -> Read;
+
+    /// Gives `span`, part of a run, to somebody who has the device started on it, and does not wait for that.
+    /// Returns whether there is anybody.
+    fn hand_over(&mut self, span: Span) -> bool;
 
     /// Starts the device on every span, in one go where the kernel can, and does not wait for it.
     fn start(&mut self, spans: &[Span]) -> io::Result<()>;

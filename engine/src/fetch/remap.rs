@@ -39,6 +39,10 @@ impl Fetch for Remap {
         self.madvise.to_read(span)
     }
 
+    fn hand_over(&mut self, span: Span) -> bool {
+        self.madvise.hand_over(span)
+    }
+
     fn start(&mut self, spans: &[Span]) -> io::Result<()> {
         self.madvise.start(spans)
     }

@@ -14,6 +14,10 @@ impl Fetch for ForStores {
         Read::Left
     }
 
+    fn hand_over(&mut self, _span: Span) -> bool {
+        false
+    }
+
     fn start(&mut self, _spans: &[Span]) -> io::Result<()> {
         Ok(())
     }

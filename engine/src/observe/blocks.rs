@@ -86,6 +86,18 @@ impl Blocks {
         known.map(|page| page.min(end)).next().unwrap_or(end)
     }
 
+    /// Sets the unknown blocks right before the one of `page`, if they are at most `most` pages and a
+    /// known one lies before them.
+    pub(crate) fn fill_before(&mut self, page: PageIndex, most: PageCount) {
+        let block = (page.0 + self.lead) / self.pages_per_block;
+        let lowest = block.saturating_sub(most.0 / self.pages_per_block + 1);
+        if let Some(known) = (lowest..block).rev().find(|&block| self.is_known(block)) {
+            for block in known + 1..block {
+                self.words[(block / 64) as usize] |= 1 << (block % 64);
+            }
+        }
+    }
+
     fn is_known(&self, block: u64) -> bool {
         self.words.get((block / 64) as usize).is_some_and(|word| word & (1 << (block % 64)) != 0)
     }

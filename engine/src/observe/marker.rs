@@ -141,6 +141,8 @@ impl Marker {
         }
         self.blocks.retain(|block| !seen.contains(block));
         for block in seen {
+            // The window before it, if it was left to the reader.
+            self.known.fill_before(block.start, WINDOW_PAGES);
             self.known.assign(block, Known::Yes);
             touches.passed.push(block.start);
         }
@@ -172,6 +174,7 @@ impl Marker {
             let frontier = view.frontier_after(at, limit)?;
             passed_to = frontier;
             let passed = PageRange::new(at, frontier);
+            self.known.fill_before(at, WINDOW_PAGES);
             self.known.assign(passed, Known::Yes);
             touches.found.push(passed);
             if was_absent {
@@ -275,6 +278,13 @@ impl Marker {
     fn leave(&mut self, view: &View, window: Window, counters: &Counters) -> io::Result<()> {
         let block = window.trigger.map(|page| view.block_of(page)).unwrap_or_default();
         self.arm(view, block, counters)?;
+        // Where the reader goes is known: a sweep need not find it there.
+        for part in [
+            PageRange::new(window.range.start, block.start),
+            PageRange::new(block.end, window.range.end),
+        ] {
+            self.known.assign(part, Known::Yes);
+        }
         let limit = self.end_edges(view, window.range);
         self.watch(Edge::new(window.range.end, limit));
         Ok(())

@@ -45,6 +45,19 @@ impl Touches {
         merge(&mut self.read_on);
     }
 
+    /// Makes one set of it where both triggers and other pages were found: what lies on one reader's way
+    /// is told in the order of the way, or a trigger makes what lies before it look like somebody
+    /// else's.
+    pub(crate) fn join(&mut self, view: &View) {
+        if self.found.is_empty() || self.passed.is_empty() {
+            return;
+        }
+        let whole = view.pages();
+        let blocks = self.passed.drain(..).map(|page| view.block_of(page).intersect(whole));
+        self.found.extend(blocks);
+        merge(&mut self.found);
+    }
+
     pub(crate) fn clear(&mut self) {
         let Touches { passed, found, read_on } = self;
         passed.clear();

@@ -132,7 +132,7 @@ impl Piece {
     }
 
     fn read_absent(&self, shared: &Shared) -> io::Result<()> {
-        let mut madvise = Madvise::new(shared.facts, 0);
+        let mut madvise = Madvise::new(shared.facts, 0, shared.span, shared.offset);
         let is_absent = |span: &Span| madvise.residency(*span) != Residency::Resident;
         let absent: Vec<Span> = self.spans.iter().copied().filter(is_absent).collect();
         if absent.is_empty() { Ok(()) } else { madvise.start(&absent) }

@@ -6,6 +6,8 @@ use crate::page::{Nanos, PageIndex};
 const LOOK_NANOS_MIN: u64 = 20_000;
 /// A reader that goes on is looked at this often at least.
 const LOOK_NANOS_MOVING: u64 = 500_000;
+/// The same for one that waits for the disk: what it brings is taken in a moment.
+const LOOK_NANOS_DISK: u64 = 1_000_000;
 const LOOK_NANOS_MAX: u64 = 10_000_000;
 /// The first look at a new mapping.
 pub(super) const LOOK_NANOS_FIRST: u64 = 100_000;
@@ -77,6 +79,11 @@ impl Pace {
         if self.interval == LOOK_NANOS_MAX {
             self.vain_looks += 1;
         }
+    }
+
+    /// Nobody was seen, but the disk is at work for somebody, who goes on when it is done.
+    pub(super) fn waited_for_disk(&mut self) {
+        self.interval = (self.interval * 3 / 2).min(LOOK_NANOS_DISK);
     }
 
     /// Everything ahead is in memory and mapping it wins nothing: rest, longer each time. Returns

@@ -28,6 +28,8 @@ use crate::sys;
 
 /// A step that has work left comes back after this long, so that other mappings get their turn.
 const STEP_NANOS_MAX: u64 = 1_000_000;
+/// What the disk is given to read ahead takes no longer than this, unless it is slow.
+const DISK_NANOS_MAX: u64 = 50_000_000;
 /// While a window waits for the disk, the disk is looked at this often.
 const DISK_LOOK_NANOS: u64 = 150_000;
 
@@ -62,7 +64,8 @@ struct Kit {
     /// Reads of this step that found the pages in memory, and those that did not.
     resident: u32,
     started: u32,
-    /// Whether the last read had to start the disk.
+    /// Whether a read had to start the disk, and none was left to the kernel since: what looks as if it
+    /// were in memory may be on its way only.
     is_cold: bool,
     /// Since when the next window waits for the disk.
     waits_since: Option<Nanos>,
@@ -228,14 +231,21 @@ impl Kit {
         if self.observer.source() == Source::Guard {
             return Ok(Next::Rings);
         }
-        if !progressed {
-            self.pace.waited();
+        match progressed {
+            true => {}
+            false if self.disk_is_at_work(now) => self.pace.waited_for_disk(),
+            false => self.pace.waited(),
         }
         self.rest_if_calm();
         if self.waits_since.is_some() {
             return Ok(Next::At(Nanos(now.0 + DISK_LOOK_NANOS)));
         }
         Ok(self.pace.next(now))
+    }
+
+    /// Whether a reader that was seen a moment ago may be waiting for what is being read.
+    fn disk_is_at_work(&self, now: Nanos) -> bool {
+        self.is_cold && now.since(self.pace.progress_at()).0 < DISK_NANOS_MAX
     }
 
     /// Looks, tells the policy, queues what it plans. Returns whether a reader was seen that goes
@@ -253,6 +263,9 @@ impl Kit {
         self.touches.tidy();
         self.count_touches(&shared.counters);
         self.judge_arrivals(now, &shared.counters);
+        if self.observer.source() == Source::Marker {
+            self.touches.join(&self.view);
+        }
         for &page in &self.touches.passed {
             let touch = Event::Touch { page, at: now, source: self.observer.source() };
             self.policy.on(&touch, &mut self.plan);
@@ -356,17 +369,22 @@ impl Kit {
     ) -> io::Result<Outcome> {
         let span = self.view.span_of(range);
         let found = self.fetch.to_read(span);
-        self.is_cold = found == Read::Absent;
         match found {
-            Read::Left => self.note(range, How::LEFT, counters),
+            Read::Left => {
+                self.is_cold = false;
+                self.note(range, How::LEFT, counters);
+            }
             Read::Resident => {
                 self.resident += 1;
                 self.note(range, How::LEFT, counters);
             }
             Read::Absent => {
-                before_fetch();
+                self.is_cold = true;
                 self.look_out_for(range, clock::now());
-                self.fetch.start(&[span])?;
+                if !self.fetch.hand_over(span) {
+                    before_fetch();
+                    self.fetch.start(&[span])?;
+                }
                 self.started += 1;
                 Counters::add(&counters.pages_read_ahead, range.count().0);
                 self.note(range, How::READ, counters);
@@ -402,7 +420,7 @@ impl Kit {
 
 /// The fetcher that was asked for, or madvise where it cannot work.
 fn fetcher(shared: &Shared, around: usize) -> Box<dyn Fetch> {
-    let madvise = Madvise::new(shared.facts, around);
+    let madvise = Madvise::new(shared.facts, around, shared.span, shared.offset);
     let file = shared.file.lock().unwrap_or_else(PoisonError::into_inner).take();
     match (shared.ahead.fetcher, file) {
         (Fetcher::Remap, Some(file)) => {

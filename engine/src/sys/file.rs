@@ -12,6 +12,8 @@ use crate::record::FileStamp;
 pub(crate) struct FileFacts {
     /// Major and minor number of the device that holds it.
     pub(crate) device: (u32, u32),
+    /// Its number there.
+    pub(crate) inode: u64,
     /// Whether mincore(2) tells the truth about it.
     pub(crate) is_cache_visible: bool,
     /// Length and modification time when it was mapped.
@@ -25,7 +27,8 @@ pub(crate) fn file_facts(file: RawFd) -> io::Result<FileFacts> {
     let len = ByteLen(u64::try_from(stat.st_size).unwrap_or(0));
     let mtime_ns = mtime_ns(&stat);
     let is_cache_visible = is_cache_visible(file, stat.st_uid);
-    Ok(FileFacts { device, is_cache_visible, stamp: FileStamp { len, mtime_ns } })
+    let inode = stat.st_ino;
+    Ok(FileFacts { device, inode, is_cache_visible, stamp: FileStamp { len, mtime_ns } })
 }
 
 /// The length of a regular file; `None` for anything else, whose length says nothing.
