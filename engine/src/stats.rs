@@ -58,8 +58,11 @@ counters! {
     touches,
     /// Pages that windows put into the page table, markers not counted.
     pages_mapped,
-    /// Pages that the disk was started on ahead of the reader (MADV_WILLNEED).
+    /// Pages that the disk was started on ahead of the reader.
     pages_read_ahead,
+    /// Those of them that were read by the kernel's own read-ahead, driven ahead of a run; the others by
+    /// MADV_WILLNEED.
+    pages_driven,
     /// Pages that predictions fetched ahead, read or mapped, each once.
     pages_ahead,
     /// Those of them that a reader has passed since: see [`Stats::accuracy`].

@@ -7,86 +7,20 @@
 mod common;
 
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
+use common::disk::{Disk, Mounted, path, run};
 use common::{MIB, Random, page, skip};
 use mmap_ahead::{MmapMut, MmapOptions};
 
 const IMAGE_LEN: u64 = 64 << 20;
 const FILE_LEN: usize = 4 * MIB;
-/// Where the copies are made: a file system that can hold them without a disk of its own.
-const DIR: &str = "/dev/shm";
 
-/// Mounted until it is dropped.
-struct Mounted {
-    at: PathBuf,
-}
-
-impl Mounted {
-    fn new(image: &Path, at: PathBuf) -> Result<Mounted, String> {
-        fs::create_dir_all(&at).map_err(|error| error.to_string())?;
-        run("mount", &["-o", "loop", path(image), path(&at)])?;
-        Ok(Mounted { at })
-    }
-
-    fn file(&self) -> PathBuf {
-        self.at.join("file")
-    }
-}
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        run("umount", &[path(&self.at)]).unwrap();
-    }
-}
-
-fn path(path: &Path) -> &str {
-    path.to_str().unwrap()
-}
-
-fn run(program: &str, arguments: &[&str]) -> Result<(), String> {
-    let mut command = Command::new(program);
-    let output = command.args(arguments).stdin(Stdio::null()).output();
-    let output = output.map_err(|error| format!("{program}: {error}"))?;
-    let message = String::from_utf8_lossy(&output.stderr);
-    if output.status.success() { Ok(()) } else { Err(format!("{program}: {}", message.trim())) }
-}
-
-/// A disk of its own, with an ext4.
-struct Disk {
-    dir: tempfile::TempDir,
-    mounted: Option<Mounted>,
-}
-
-impl Disk {
-    fn new(len: u64) -> Result<Disk, String> {
-        let dir = tempfile::tempdir_in(DIR).map_err(|error| error.to_string())?;
-        let image = dir.path().join("image");
-        File::create(&image).and_then(|file| file.set_len(len)).map_err(|e| e.to_string())?;
-        run("mkfs.ext4", &["-q", "-F", path(&image)])?;
-        let mounted = Some(Mounted::new(&image, dir.path().join("disk"))?);
-        Ok(Disk { dir, mounted })
-    }
-
-    fn file(&self) -> PathBuf {
-        self.mounted.as_ref().unwrap().file()
-    }
-
-    /// What the file holds when the machine loses its memory now; `None` if there is no such file then.
-    fn after_a_crash(&self) -> Option<Vec<u8>> {
-        let copy = self.dir.path().join("copy");
-        run("cp", &["--sparse=always", path(&self.dir.path().join("image")), path(&copy)]).unwrap();
-        let mounted = Mounted::new(&copy, self.dir.path().join("after")).unwrap();
-        fs::read(mounted.file()).ok()
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        // Unmounted before its folder goes.
-        self.mounted = None;
-    }
+/// What the file holds when the machine loses its memory now; `None` if there is no such file then.
+fn after_a_crash(disk: &Disk) -> Option<Vec<u8>> {
+    let copy = disk.dir.path().join("copy");
+    run("cp", &["--sparse=always", path(&disk.dir.path().join("image")), path(&copy)]).unwrap();
+    let mounted = Mounted::new(&copy, disk.dir.path().join("after")).unwrap();
+    fs::read(mounted.file()).ok()
 }
 
 /// How what was stored gets to the disk.
@@ -165,7 +99,7 @@ fn losses(points: usize, how: Flush, is_kept: bool) -> Result<usize, String> {
             let stored = writer.store(is_kept);
             writer.flush(how, stored);
         }
-        lost += usize::from(disk.after_a_crash().as_ref() != Some(&writer.model));
+        lost += usize::from(after_a_crash(&disk).as_ref() != Some(&writer.model));
     }
     let looks = writer.looks;
     println!(

@@ -50,7 +50,8 @@ impl Madvise {
 
     fn chain(&mut self) -> Runs {
         let window = self.device().window;
-        let chain = self.facts.and_then(|facts| Chain::open(self.whole, self.offset, facts, window));
+        let chain =
+            self.facts.and_then(|facts| Chain::open(self.whole, self.offset, facts, window));
         chain.map_or(Runs::Advised, Runs::Chained)
     }
 

@@ -158,4 +158,21 @@ mod tests {
         assert_eq!(blocks.next_known(PageIndex(0), PageIndex(99)), PageIndex(7));
         assert_eq!(blocks.next_known(PageIndex(8), PageIndex(99)), PageIndex(99));
     }
+
+    #[test]
+    fn only_a_short_gap_before_a_block_is_filled() {
+        let unknown = |most: u64| {
+            let mut blocks = Blocks::new(PageCount(16), PageCount(0));
+            blocks.assign(pages(0, 16), Known::Yes);
+            blocks.fill_before(PageIndex(64), PageCount(most));
+            let mut runs = Vec::new();
+            blocks.unknown_in(pages(0, 64), |run| runs.push((run.start.0, run.end.0)));
+            runs
+        };
+        assert_eq!(unknown(48), []);
+        assert_eq!(unknown(32), [(16, 64)]);
+        let mut blocks = Blocks::new(PageCount(16), PageCount(0));
+        blocks.fill_before(PageIndex(64), PageCount(512));
+        assert_eq!(blocks.next_known(PageIndex(0), PageIndex(99)), PageIndex(99), "nothing before");
+    }
 }

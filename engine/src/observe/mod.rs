@@ -138,6 +138,7 @@ pub(crate) trait Observer: Send {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::{self, Span};
 
     #[test]
     fn touches_that_adjoin_are_one_whatever_order_they_came_in() {
@@ -146,5 +147,24 @@ mod tests {
         let mut touches = Touches { found, ..Touches::default() };
         touches.tidy();
         assert_eq!(touches.found, [pages(0, 20), pages(32, 64), pages(65, 70)]);
+    }
+
+    #[test]
+    fn triggers_and_pages_on_one_way_are_told_in_its_order() {
+        let Some(pagemap) = sys::pagemap() else { return };
+        let span = Span { addr: 1 << 30, len: 1 << 24 };
+        let page_size = sys::page_size();
+        let around = 16 * page_size.bytes() as usize;
+        let view = View { span, page_size, around, pagemap };
+        let pages = |start, end| PageRange::new(PageIndex(start), PageIndex(end));
+        let passed = vec![PageIndex(1536), PageIndex(2048)];
+        let mut touches = Touches { passed, found: vec![pages(1024, 1536)], ..Touches::default() };
+        touches.join(&view);
+        assert_eq!(touches.found, [pages(1024, 1552), pages(2048, 2064)]);
+        assert!(touches.passed.is_empty());
+        touches.found.clear();
+        touches.passed.push(PageIndex(512));
+        touches.join(&view);
+        assert_eq!((touches.passed.len(), touches.found.len()), (1, 0), "nothing to join with");
     }
 }

@@ -142,6 +142,13 @@ mod tests {
     }
 
     #[test]
+    fn a_reader_that_waits_for_the_disk_is_looked_for_every_millisecond() {
+        let mut pace = Pace::new();
+        (0..100).for_each(|_| pace.waited_for_disk());
+        assert_eq!(pace.next(Nanos(0)), Next::At(Nanos(1_000_000)));
+    }
+
+    #[test]
     fn rests_grow_and_say_how_far_the_reader_gets() {
         let mut pace = Pace::new();
         pace.progressed(Nanos(1_000_000), PageIndex(0));

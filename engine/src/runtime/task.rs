@@ -381,7 +381,9 @@ impl Kit {
             Read::Absent => {
                 self.is_cold = true;
                 self.look_out_for(range, clock::now());
-                if !self.fetch.hand_over(span) {
+                if self.fetch.hand_over(span) {
+                    Counters::add(&counters.pages_driven, range.count().0);
+                } else {
                     before_fetch();
                     self.fetch.start(&[span])?;
                 }

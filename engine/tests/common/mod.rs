@@ -4,6 +4,8 @@
 #![allow(dead_code, unused_imports, unused_macros, reason = "every test file uses a part of it")]
 
 #[cfg(target_os = "linux")]
+pub(crate) mod disk;
+#[cfg(target_os = "linux")]
 pub(crate) mod paged;
 pub(crate) mod stuck;
 

@@ -102,13 +102,18 @@ impl Walk {
             if started == 0 {
                 break;
             }
-            // The last page of such a window is flagged.
-            (self.flag, self.end) = (at + started - page, at + started);
+            self.end = at + started;
+            // What follows what is asked for at the start of a file is flagged, else the last page.
+            self.flag = if at == 0 { page } else { self.end - page };
             if started > page {
                 return Ok(());
             }
         }
-        if self.end < self.len { Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP)) } else { Ok(()) }
+        if self.end < self.len {
+            Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP))
+        } else {
+            Ok(())
+        }
     }
 
     fn poke(&self, at: u64) -> io::Result<()> {
@@ -127,5 +132,72 @@ impl Walk {
     fn cached(&self, range: &Range<u64>) -> io::Result<u64> {
         let view = sys::cache_view(self.file.as_raw_fd(), range.start, range.end - range.start)?;
         Ok(view.cached_pages * sys::page_size().bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::FileExt;
+
+    use super::*;
+    use crate::fetch::device;
+
+    const LEN: u64 = 64 << 20;
+
+    /// A cold file; `None` where files are always in memory, or nobody says what is.
+    fn cold() -> Option<(File, Walk)> {
+        let file = tempfile::tempfile_in("/var/tmp").ok()?;
+        file.write_all_at(&vec![7; LEN as usize], 0).ok()?;
+        let facts = sys::file_facts(file.as_raw_fd()).ok()?;
+        drop_cache(&file);
+        let window = device::read_ahead(facts.device).window as u64;
+        let walk = Walk::new(file.try_clone().ok()?, window).ok()?;
+        let is_cold = walk.cached(&(0..LEN)).ok()? == 0 && facts.device.0 > 0 && window > 0;
+        if !is_cold {
+            println!("SKIPPED: /var/tmp is no disk whose cache can be looked at");
+        }
+        is_cold.then_some((file, walk))
+    }
+
+    fn drop_cache(file: &File) {
+        file.sync_all().unwrap();
+        rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
+    }
+
+    #[test]
+    fn what_is_asked_for_is_read_and_at_most_a_window_more() {
+        let Some((_file, mut walk)) = cold() else { return };
+        for range in [0..1 << 20, 1 << 20..3 << 20, 3 << 20..4 << 20] {
+            walk.read(&range).unwrap();
+            assert!(walk.is_cached(&range).unwrap(), "{range:?}");
+            assert!(walk.end < range.end + walk.window, "read up to {}", walk.end);
+        }
+    }
+
+    #[test]
+    fn one_window_starts_the_next_without_a_new_beginning() {
+        let Some((_file, mut walk)) = cold() else { return };
+        walk.begin(0).unwrap();
+        while walk.end < LEN {
+            let before = walk.end;
+            assert!(walk.go_on().unwrap(), "the chain broke at {before}");
+            assert!(walk.end > before && walk.flag == before);
+        }
+    }
+
+    #[test]
+    fn what_was_jumped_over_is_left_alone_and_what_is_gone_is_read_again() {
+        let Some((file, mut walk)) = cold() else { return };
+        walk.read(&(0..1 << 20)).unwrap();
+        let (end, far) = (walk.end, LEN - (4 << 20)..LEN);
+        walk.read(&far).unwrap();
+        assert!(walk.is_cached(&far).unwrap());
+        assert_eq!(walk.cached(&(end..far.start)).unwrap(), 0);
+        drop_cache(&file);
+        walk.read(&far).unwrap();
+        assert!(walk.is_cached(&far).unwrap(), "read again");
+        let all = LEN - (1 << 20)..LEN + (8 << 20);
+        walk.read(&all).unwrap();
+        assert_eq!(walk.end, LEN, "nothing lies behind the end");
     }
 }

@@ -1,0 +1,98 @@
+//! A cold run is read through an open file of the engine's own. Nothing of that is seen by the program:
+//! not in its descriptors, not in its record locks (any close of a file in the program's own table would
+//! release them), and the file is let go with the mapping.
+//!
+//! It needs root, for a disk that the kernel reads 128 KiB ahead of by itself.
+
+#![cfg(target_os = "linux")]
+
+mod common;
+
+use std::fs::{self, File};
+
+use common::disk::Disk;
+use common::{MIB, Numbered, make_cold, page, skip, touch_all, write_numbered};
+use mmap_ahead::{Mmap, lab};
+use rustix::fs::{FlockOperation, fcntl_lock};
+
+const LEN: usize = 96 * MIB;
+
+/// A file on a disk of its own, whose first byte this process has locked.
+struct Locked {
+    // Closed before the disk is unmounted.
+    file: File,
+    disk: Disk,
+}
+
+impl Locked {
+    fn new() -> Result<Locked, String> {
+        let disk = Disk::new(256 << 20)?;
+        let mut options = File::options();
+        let file = options.read(true).write(true).create(true).truncate(true).open(disk.file());
+        let file = file.map_err(|error| error.to_string())?;
+        write_numbered(&file, LEN);
+        make_cold(&file)?;
+        fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive).unwrap();
+        Ok(Locked { file, disk })
+    }
+
+    fn is_locked(&self) -> bool {
+        lab::is_locked_by_others(&self.file, 0).unwrap()
+    }
+}
+
+/// The descriptors of this process for files on `disk`; other tests run in it too.
+fn open_on(disk: &Disk) -> usize {
+    let entries = fs::read_dir("/proc/self/fd").unwrap();
+    let links = entries.map(|entry| fs::read_link(entry.unwrap().path()));
+    links.flatten().filter(|link| link.starts_with(disk.file().parent().unwrap())).count()
+}
+
+fn read_cold(locked: &Locked) -> Mmap {
+    // SAFETY: nobody changes the file.
+    let map = unsafe { Mmap::map(&locked.file) }.unwrap();
+    touch_all(&map);
+    let numbered = Numbered::new();
+    (0..LEN / page()).for_each(|index| numbered.check(&map, index));
+    map
+}
+
+#[test]
+fn descriptors_and_record_locks_stay_as_they_are_and_the_disk_can_be_unmounted() {
+    let locked = match Locked::new() {
+        Ok(locked) => locked,
+        Err(why) => skip!("no loop device with an ext4 here: {why}"),
+    };
+    if lab::cached(&locked.file).is_err() {
+        skip!("cachestat(2) says nothing here");
+    }
+    assert_eq!(open_on(&locked.disk), 1);
+    assert!(locked.is_locked());
+    let map = read_cold(&locked);
+    let stats = map.stats();
+    assert!(stats.pages_driven > 0, "the run was not read by driving: {stats:?}");
+    assert_eq!(open_on(&locked.disk), 1);
+    drop(map);
+    assert!(locked.is_locked(), "a record lock of the program is gone");
+    let Locked { file, disk } = locked;
+    drop(file);
+    // Fails when anybody holds a file there.
+    drop(disk);
+}
+
+#[test]
+fn who_has_the_name_of_a_mapped_file_now_is_not_read() {
+    let locked = match Locked::new() {
+        Ok(locked) => locked,
+        Err(why) => skip!("no loop device with an ext4 here: {why}"),
+    };
+    // What the kernel calls a file without a name.
+    let name = locked.disk.file();
+    fs::remove_file(&name).unwrap();
+    let other = File::create(name.with_file_name("file (deleted)")).unwrap();
+    write_numbered(&other, LEN);
+    make_cold(&other).unwrap();
+    let stats = read_cold(&locked).stats();
+    assert!(stats.pages_read_ahead > 0, "{stats:?}");
+    assert_eq!(lab::cached(&other).unwrap().cached_pages, 0, "another file was read ahead");
+}
