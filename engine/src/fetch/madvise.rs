@@ -10,7 +10,7 @@ use crate::sys::{self, FileFacts, Span};
 const SAMPLE_BYTES: usize = 1 << 20;
 /// From this read-ahead on, the kernel keeps a disk busy by itself, and with larger folios than a
 /// WILLNEED makes. Measured, cold ext4, 8 MiB of read-ahead: plain mmap 3.3 GB/s, the device's
-/// limit; with WILLNEED ahead of it 2.3.
+/// limit; with WILLNEED ahead of it 2.3; driven (`chain`) no more than by itself.
 const READ_AHEAD_ENOUGH: usize = 1 << 20;
 
 /// MADV_WILLNEED to start the disk, or for a run the kernel's own read-ahead where that can be driven;
@@ -48,11 +48,19 @@ impl Madvise {
         Madvise { facts, around, device: None, whole, offset, runs: Runs::Untried }
     }
 
-    fn chain(&mut self) -> Runs {
-        let window = self.device().window;
-        let chain =
-            self.facts.and_then(|facts| Chain::open(self.whole, self.offset, facts, window));
-        chain.map_or(Runs::Advised, Runs::Chained)
+    /// Who reads runs; the file is opened for that when it is first asked.
+    fn runs(&mut self) -> &Runs {
+        if matches!(self.runs, Runs::Untried) {
+            let window = self.device().window;
+            let open = |facts| Chain::open(self.whole, self.offset, facts, window);
+            self.runs = self.facts.and_then(open).map_or(Runs::Advised, Runs::Chained);
+        }
+        &self.runs
+    }
+
+    /// Whether the kernel's own read-ahead is best left to itself.
+    fn is_enough(&mut self) -> bool {
+        self.device().window >= READ_AHEAD_ENOUGH
     }
 
     fn device(&mut self) -> device::ReadAhead {
@@ -65,16 +73,13 @@ impl Fetch for Madvise {
     fn to_read(&mut self, span: Span) -> Read {
         match self.residency(span) {
             Residency::Resident => Read::Resident,
-            Residency::Absent if self.device().window >= READ_AHEAD_ENOUGH => Read::Left,
+            Residency::Absent if self.is_enough() => Read::Left,
             _ => Read::Absent,
         }
     }
 
     fn hand_over(&mut self, span: Span) -> bool {
-        if matches!(self.runs, Runs::Untried) {
-            self.runs = self.chain();
-        }
-        match &self.runs {
+        match self.runs() {
             Runs::Chained(chain) => chain.read(span),
             Runs::Untried | Runs::Advised => false,
         }
@@ -90,7 +95,7 @@ impl Fetch for Madvise {
     }
 
     fn leaves(&mut self, span: Span) -> bool {
-        self.to_read(span) == Read::Left
+        self.is_enough() && self.residency(span) == Residency::Absent
     }
 
     fn residency(&self, span: Span) -> Residency {

@@ -5,6 +5,7 @@
 //! if it is the same file still. That happens in a thread that shares no descriptors with the program
 //! (`sys/own_table.rs`). Where any of that fails, whoever asked starts the device by other means.
 
+mod files;
 mod thread;
 mod walk;
 
@@ -14,7 +15,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use self::thread::{Opening, Reader};
+use self::files::Opening;
+use self::thread::Reader;
 use crate::sys::{self, FileFacts, Span};
 
 /// Shorter mappings are not worth opening a file for.

@@ -50,6 +50,11 @@ impl Walk {
         Ok(Walk { file, len, window, flag: 0, end: 0 })
     }
 
+    /// Up to where reading was started.
+    pub(super) fn end(&self) -> u64 {
+        self.end
+    }
+
     /// Has reading started up to the end of `range`, and up to a window further. What lies before it
     /// and was not asked for is left alone.
     ///
