@@ -32,8 +32,8 @@
 //! The **observer** of the default mode is passive. A helper thread maps windows of up to 2 MiB ahead
 //! of the reader and leaves one block of 64 KiB out of each; the reader faults that block in as it
 //! would have without us, and the helper learns of it by looking at the page table. The [`policy`] is
-//! pure code, so that it can be simulated. The fetcher asks the kernel: MADV_WILLNEED far ahead, so
-//! that the disk works, MADV_POPULATE_READ near, so that no fault is left.
+//! pure code, so that it can be simulated. The fetcher asks the kernel: its own read-ahead driven on, or
+//! MADV_WILLNEED, far ahead, so that the disk works, MADV_POPULATE_READ near, so that no fault is left.
 //!
 //! # Limits, in plain words
 //!
@@ -47,7 +47,11 @@
 //! - **On large folios** (ext4, xfs: one fault maps up to 2 MiB) a warm file has nothing to win; the
 //!   helper notices and keeps still.
 //! - On a **cold disk** whose `read_ahead_kb` is 1024 or more the kernel reads at the device's speed by
-//!   itself, and is left alone. Below that, the disk is started 32 MiB ahead (MADV_WILLNEED).
+//!   itself, and is left alone. Below that, the disk is started 32 MiB ahead. A run of a file on a block
+//!   device is read by the **kernel's own read-ahead, driven on** window by window, since that makes large
+//!   folios: the file is opened once more for it, by its name, if it still is what was mapped, in a
+//!   thread (`mmap-ahead-read`) that shares no descriptors with the program. All else, and files without
+//!   a name, MADV_WILLNEED reads, page by page. [`Stats`] tell how much went which way (`pages_driven`).
 //! - At most [`BUDGET_DEFAULT`] (or [`MmapOptions::budget`]) is mapped or cached ahead of a reader.
 //! - **When memory is short** less is read ahead: half with each quarter of a second in which somebody
 //!   waited for memory for a tenth of the time (PSI, of the process's cgroup or the machine), down to a
@@ -64,7 +68,8 @@
 //! - `MMAP_AHEAD=off` in the environment switches all of it off.
 //! - A process gets one or two threads named `mmap-ahead` with the first mapping that is followed
 //!   (more, up to 32, only while fetches are stuck), and two file descriptors (/proc/self/pagemap and
-//!   a pidfd), all of them close-on-exec. A mapping keeps none unless [`MmapOptions::keep_file`].
+//!   a pidfd), all of them close-on-exec; the thread that reads cold runs has at most 32 files of its own
+//!   open, which no other thread sees. A mapping keeps none unless [`MmapOptions::keep_file`].
 //! - [`Mode::Guard`] is not passive: read its documentation first.
 //!
 //! Kernel: Linux 5.14 for MADV_POPULATE_READ (before: plain memmap2), 6.7 for PAGEMAP_SCAN (before:

@@ -34,7 +34,8 @@ pub enum Mode {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Fetcher {
-    /// MADV_WILLNEED far ahead to start the disk, MADV_POPULATE_READ near to build the page table.
+    /// The kernel's own read-ahead driven on, for runs, or MADV_WILLNEED, far ahead to start the disk;
+    /// MADV_POPULATE_READ near to build the page table.
     #[default]
     Madvise,
     /// `mmap(MAP_FIXED | MAP_POPULATE)` over the window. Works only on read-only shared mappings
