@@ -22,6 +22,7 @@ pub mod results;
 mod rows;
 mod scene;
 mod sheet;
+mod styles;
 #[cfg(test)]
 mod testing;
 mod text;

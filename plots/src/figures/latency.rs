@@ -3,11 +3,11 @@
 use super::{Figure, caption, different, grouped};
 use crate::Error;
 use crate::axis::{Axis, time};
-use crate::palette;
 use crate::plot::Plot;
 use crate::results::{Results, TouchLatency, place};
-use crate::scene::{Curve, Dash, Scene};
-use crate::sheet::{Entry, Mark, Sheet, Width};
+use crate::scene::{Curve, Scene};
+use crate::sheet::{Sheet, Width};
+use crate::styles::Styles;
 
 const TITLE: &str = "How long a single touch takes";
 
@@ -30,22 +30,13 @@ fn draw(results: &Results, width: Width) -> Result<Option<Scene>, Error> {
     let about = "Share of the touches that took longer than a time; both axes in powers of ten. \
                  Left and below is better. A touch reads a few bytes of one page.";
     let mut sheet = Sheet::new(width, TITLE, about)?;
-    let engines = different(all.iter().map(|line| line.engine.as_str()));
-    let colors = palette::distinct("engines", &engines)?;
-    let style = |engine: &str| {
-        let index = engines.iter().position(|name| *name == engine).unwrap_or(0);
-        (colors[index], Dash::nth(index))
-    };
-    let entry = |name: &&str| {
-        let (color, dash) = style(name);
-        Entry { name: (*name).to_owned(), color, mark: Mark::Line(dash) }
-    };
-    sheet.legend(&engines.iter().map(entry).collect::<Vec<_>>())?;
+    let styles = Styles::new(different(all.iter().map(|line| line.engine.as_str())))?;
+    sheet.legend(&styles.entries())?;
     for (heading, lines) in grouped(all, heading) {
         sheet.heading(&heading)?;
         let plot = Plot::place(&mut sheet, HEIGHT, times(&lines), shares(&lines))?;
         for line in lines {
-            let (color, dash) = style(&line.engine);
+            let (color, dash) = styles.of(&line.engine);
             let points = ccdf(line).map(|(x, y)| plot.at(x, y)).collect();
             sheet.scene.curve(Curve { points, color, width: 2, dash });
         }

@@ -1,7 +1,5 @@
 //! Memory over time: what the process holds, and what the page cache holds of the file.
 
-use plotters::style::RGBColor;
-
 use super::{Figure, caption, different, grouped};
 use crate::Error;
 use crate::axis::{Axis, Unit};
@@ -9,7 +7,8 @@ use crate::palette;
 use crate::plot::Plot;
 use crate::results::{Memory, Results, place};
 use crate::scene::{Curve, Dash, Scene};
-use crate::sheet::{Entry, Mark, Sheet, Width, limit_entry};
+use crate::sheet::{Sheet, Width, limit_entry};
+use crate::styles::Styles;
 
 const TITLE: &str = "How much memory reading takes";
 
@@ -31,17 +30,8 @@ fn draw(results: &Results, width: Width) -> Result<Option<Scene>, Error> {
     let about = "While one file is read once. Mapped pages of the page cache count in both. The \
                  limit is that of the mapping; the program around it takes some MiB more.";
     let mut sheet = Sheet::new(width, TITLE, about)?;
-    let engines = different(all.iter().map(|line| line.engine.as_str()));
-    let colors = palette::distinct("engines", &engines)?;
-    let style = |engine: &str| {
-        let index = engines.iter().position(|name| *name == engine).unwrap_or(0);
-        (colors[index], Dash::nth(index))
-    };
-    let entry = |name: &&str| {
-        let (color, dash) = style(name);
-        Entry { name: (*name).to_owned(), color, mark: Mark::Line(dash) }
-    };
-    let mut entries: Vec<_> = engines.iter().map(entry).collect();
+    let styles = Styles::new(different(all.iter().map(|line| line.engine.as_str())))?;
+    let mut entries = styles.entries();
     if all.iter().any(|line| line.limit_bytes.is_some()) {
         entries.push(limit_entry("the limit of paged"));
     }
@@ -50,7 +40,7 @@ fn draw(results: &Results, width: Width) -> Result<Option<Scene>, Error> {
         let limits = lines.iter().filter_map(|line| line.limit_bytes).collect();
         for ((what, of), limits) in WHAT.into_iter().zip([limits, Vec::new()]) {
             sheet.heading(&format!("{what}: {heading}"))?;
-            draw_lines(&mut sheet, &lines, of, limits, &style)?;
+            draw_lines(&mut sheet, &lines, of, limits, &styles)?;
         }
     }
     let lines = all.iter().map(|line| line.environment.as_ref());
@@ -75,7 +65,7 @@ fn draw_lines(
     lines: &[&Memory],
     of: Of,
     limits: Vec<u64>,
-    style: &dyn Fn(&str) -> (RGBColor, Dash),
+    styles: &Styles<'_>,
 ) -> Result<(), Error> {
     let samples = || lines.iter().flat_map(|line| &line.samples);
     let seconds = samples().map(|sample| sample.0 as f64 / 1e6).fold(1e-6, f64::max);
@@ -87,7 +77,7 @@ fn draw_lines(
     let plot = Plot::place(sheet, HEIGHT, x, y)?;
     let at = |micros: f64, bytes: f64| plot.at(micros / 1e6 / time.size, bytes / length.size);
     for line in lines {
-        let (color, dash) = style(&line.engine);
+        let (color, dash) = styles.of(&line.engine);
         let points = line.samples.iter().map(|sample| at(sample.0 as f64, of(sample) as f64));
         sheet.scene.curve(Curve { points: points.collect(), color, width: 3, dash });
     }
