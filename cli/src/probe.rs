@@ -72,12 +72,13 @@ fn switch() -> Probe {
 }
 
 /// What the calls that the engine tried are for, and the least kernel that has them.
-const CALLS: [(&str, &str, (u32, u32)); 5] = [
+const CALLS: [(&str, &str, (u32, u32)); 6] = [
     ("pagemap", "sees where the reader is", (2, 6)),
     ("PAGEMAP_SCAN", "sees it with one call for many pages", (6, 7)),
     ("MADV_POPULATE_READ", "maps pages ahead of the reader", (5, 14)),
     ("process_madvise", "advises many ranges in one call", (5, 10)),
     ("MADV_GUARD_INSTALL", "guards single pages of a file mapping", (6, 15)),
+    ("CLOSE_RANGE_UNSHARE", "lets cold runs be read by the kernel's own read-ahead", (5, 9)),
 ];
 
 /// A call that was tried, in words.
