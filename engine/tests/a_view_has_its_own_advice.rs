@@ -2,7 +2,8 @@
 //! its end are its own.
 //!
 //! It fails when advice goes from one mapping to the other in either direction, when a view holds a
-//! descriptor or stays mapped, and when what one reader does is counted for the other.
+//! descriptor or stays mapped, when what one reader does is counted for the other, and when a view of a
+//! mapping under the SIGBUS guard is not under it.
 
 #![cfg(target_os = "linux")]
 
@@ -12,8 +13,11 @@ use std::fs::{self, File};
 use std::thread;
 use std::time::Duration;
 
-use common::{MIB, Numbered, Place, becomes, cached_bytes, page, skip, touch_all};
-use mmap_ahead::{Advice, Mmap, MmapOptions, Mode, PrefetchState};
+use common::cut::{Named, guarded, is_vanished, past};
+use common::{
+    MIB, Numbered, Place, becomes, cached_bytes, descriptors, in_child, page, role, skip, touch_all,
+};
+use mmap_ahead::{Advice, Loss, Mmap, MmapOptions, Mode, PrefetchState};
 
 const LEN: usize = 64 * MIB;
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -51,10 +55,6 @@ fn none_has(flag: &str, bytes: &[u8]) -> bool {
     flags(bytes).iter().all(|flags| flags.split_whitespace().all(|other| other != flag))
 }
 
-fn descriptors() -> usize {
-    fs::read_dir("/proc/self/fd").unwrap().count()
-}
-
 #[test]
 fn a_hint_for_one_reader_is_none_for_the_other() {
     let Some(file) = Place::Disk.numbered(LEN) else { skip!("/var/tmp is no disk") };
@@ -89,6 +89,11 @@ fn what_a_view_is_told_stops_nobody_elses_read_ahead() {
     read(&map);
     assert!(becomes(PATIENCE, || map.stats().windows > 4), "{:?}", map.stats());
     assert_eq!(view.stats().windows, 0, "{:?}", view.stats());
+
+    let later = map.reader_view(Advice::Normal).unwrap();
+    later.advise(Advice::Random).unwrap();
+    read(&later);
+    assert_eq!(later.stats().windows, 0, "{:?}", later.stats());
 
     let other = map.reader_view(Advice::Normal).unwrap();
     let before = map.stats().pages_mapped;
@@ -159,4 +164,45 @@ fn a_private_mapping_has_views_only_if_it_keeps_its_file() {
     let zeros = MmapOptions::new().len(MIB).map_anon().unwrap().make_read_only().unwrap();
     let error = zeros.reader_view(Advice::Normal).unwrap_err();
     assert!(error.to_string().contains("a mapping of a file"), "{error}");
+}
+
+/// The kernel begins a second mapping with the flags of the first.
+#[test]
+fn nothing_that_was_done_to_the_mapping_is_taken_over() {
+    let Some(file) = Place::Tmpfs.numbered(4 * MIB) else { skip!("/dev/shm is no tmpfs") };
+    // SAFETY: the file has no name, and nobody changes its bytes.
+    let map = unsafe { MmapOptions::new().len(MIB).map_exec(&file) }.unwrap();
+    for advice in [Advice::Random, Advice::DontFork, Advice::DontDump] {
+        map.advise(advice).unwrap();
+    }
+    map.lock().unwrap();
+    let view = map.reader_view(Advice::WillNeed).unwrap();
+    for flag in ["rr", "dc", "dd", "lo", "ex"] {
+        assert!(all_have(flag, &map) && none_has(flag, &view), "{flag}: {:?}", flags(&view));
+    }
+    Numbered::new().check(&view, 17);
+}
+
+#[test]
+fn a_view_of_a_guarded_mapping_is_guarded() {
+    if role().is_none() {
+        return in_child("guarded");
+    }
+    for place in Place::ALL {
+        for is_asked_for in [true, false] {
+            let named = Named::new(place, 8 * page());
+            let options = if is_asked_for { guarded() } else { MmapOptions::new() };
+            let map = named.map(options.clone().len(10 * page()));
+            map.guarded(|bytes| assert_eq!(bytes[0], 7)).unwrap();
+            let view = map.reader_view(Advice::Normal).unwrap();
+            assert!(view.error().is_none(), "it was mapped beyond the end on purpose");
+            named.cut(2 * page());
+            assert_eq!((view[0], view[5 * page()]), (7, 0));
+            is_vanished(view.error().map_or(Ok(()), Err), &named.path, 2 * page(), past(2 * page()));
+            named.grow_again();
+            is_vanished(view.error().map_or(Ok(()), Err), &named.path, 5 * page(), Loss::Replaced);
+            assert!(map.error().is_none());
+            assert_eq!((map[5 * page()], view.read_at(&mut [0; 9], 6 * page()).unwrap()), (7, 9));
+        }
+    }
 }

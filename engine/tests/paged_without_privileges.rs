@@ -12,6 +12,7 @@ use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::PathBuf;
 
 use common::paged::{become_nobody, check_all};
+use common::refused::refuse;
 use common::{MIB, Numbered, in_child, page, role, skip, write_numbered};
 use mmap_ahead::{Access, Error, FaultScope, Immutability, Paged, PagedMode, PagedOptions, Queue};
 
@@ -101,32 +102,6 @@ fn as_nobody_touches_of_the_program_are_served() {
     check_all(&paged);
     check_all(&paged);
     check_all(&options().open(&small).unwrap());
-}
-
-/// One instruction of a classic filter.
-const fn instruction(code: u32, k: u32, jt: u8, jf: u8) -> libc::sock_filter {
-    libc::sock_filter { code: code as u16, jt, jf, k }
-}
-
-/// Has these system calls refused with EPERM from now on, as containers do.
-fn refuse(calls: &[libc::c_long]) -> bool {
-    let load = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
-    let is_equal = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
-    let answer = libc::BPF_RET | libc::BPF_K;
-    // The number of the call is the first word.
-    let mut filter = vec![instruction(load, 0, 0, 0)];
-    for &call in calls {
-        filter.push(instruction(is_equal, call as u32, 0, 1));
-        filter.push(instruction(answer, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32, 0, 0));
-    }
-    filter.push(instruction(answer, libc::SECCOMP_RET_ALLOW, 0, 0));
-    let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
-    // SAFETY: numbers only.
-    let is_meek = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) } == 0;
-    let (set, flags) = (libc::SECCOMP_SET_MODE_FILTER, libc::SECCOMP_FILTER_FLAG_TSYNC);
-    // SAFETY: the program is readable for the length of the call.
-    let result = unsafe { libc::syscall(libc::SYS_seccomp, set, flags, &raw const program) };
-    is_meek && result == 0
 }
 
 #[test]

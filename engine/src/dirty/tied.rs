@@ -37,12 +37,15 @@ impl Tied {
             return Err(unsupported(None));
         }
         if let Some(watch) = self.watched() {
-            return if wanted.contains(&watch.mechanism()) {
-                DirtyTracker::join(watch)
-            } else {
+            if !wanted.contains(&watch.mechanism()) {
                 let what = format!("stores are tracked by {:?} already", watch.mechanism());
-                Err(Error::configuration(what).into())
-            };
+                return Err(Error::configuration(what).into());
+            }
+            let joined = DirtyTracker::join(watch);
+            // The last tracker may have been dropped just now, by another thread.
+            if joined.is_ok() || !watch.is_over() {
+                return joined;
+            }
         }
         let watch = Arc::new(start(Shape::new(addr, len), wanted)?);
         self.watch = Some(Arc::clone(&watch));

@@ -144,7 +144,8 @@ impl Watch {
         state.live = None;
     }
 
-    /// Goes on where the mapping lies now. What is new counts as stored to, also in a page that was there.
+    /// Goes on where the mapping lies now, if anybody asks. What is new counts as stored to, also in a page
+    /// that was there; all of it, when it cannot go on.
     pub(super) fn resume(&self, shape: Shape) -> io::Result<()> {
         let mut state = self.lock();
         let added = pages_of(&(state.shape.len.min(shape.len)..shape.len), shape.lead());
@@ -153,7 +154,13 @@ impl Watch {
             asker.stored.resize(shape.pages());
             asker.stored.insert(added.clone());
         }
-        let live = StoreWatch::start(shape.span(), state.mechanism)?;
+        if state.askers.is_empty() {
+            return Ok(());
+        }
+        let live = StoreWatch::start(shape.span(), state.mechanism).inspect_err(|_| {
+            // Stores go unnoticed until it can be started again, perhaps by the next change.
+            state.askers.iter_mut().for_each(|asker| asker.stored.insert(0..shape.pages()));
+        })?;
         state.granule = live.granule();
         state.took = None;
         state.live = Some(live);

@@ -3,7 +3,7 @@
 
 /// What needs no slice.
 macro_rules! presence_methods {
-    ($type:ident) => {
+    ($type:ty) => {
         /// Bytes that may have vanished, as errors.
         #[cfg(all(target_os = "linux", not(elsewhere)))]
         impl $type {
@@ -18,14 +18,15 @@ macro_rules! presence_methods {
             /// The size is that of the file kept by [`keep_file`](crate::MmapOptions::keep_file), or of
             /// the file that now has the name under which this one was mapped or to which it was
             /// renamed. Of a file that has no name (removed, a memfd) and is not kept, only whole pages
-            /// can be told to be missing: in the page that holds the new end the kernel gives zeros. A
-            /// file that was cut **and has grown again** in between reads as what it is now.
+            /// can be told to be missing: in the page that holds the new end the kernel gives zeros; so it is
+            /// with a name that this user may not look up any more. A file that was cut **and has grown again** in between reads as what it is now.
             ///
             /// Costs about 1 us and the copy. The first call reads /proc/self/maps.
             ///
             /// # Errors
             /// [`Error::Vanished`]; `buf` may have been written to. [`Error::Syscall`] where seccomp
-            /// forbids process_vm_readv(2).
+            /// forbids process_vm_readv(2), and when the size cannot be looked at just now: no descriptor
+            /// is left to read /proc/self/maps with.
             ///
             /// Kernel: any. Source: process_vm_readv(2).
             pub fn read_at(&self, buf: &mut [u8], offset: usize) -> Result<usize, Error> {
@@ -41,7 +42,8 @@ macro_rules! presence_methods {
             /// reader has read its bytes, `None` says that what it read was there. Of several missing bytes
             /// the first is named.
             ///
-            /// Without the guard it knows of the length only. Always `None` for anonymous memory.
+            /// Without the guard it knows of the length only. Always `None` for anonymous memory. That it
+            /// cannot look just now ([`Error::Syscall`]) is an answer too.
             pub fn error(&self) -> Option<Error> {
                 self.inner.error()
             }

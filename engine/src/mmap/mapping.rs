@@ -5,8 +5,6 @@ use std::io;
 use std::mem::ManuallyDrop;
 #[cfg(all(target_os = "linux", not(elsewhere)))]
 use std::ops::Range;
-#[cfg(all(target_os = "linux", not(elsewhere)))]
-use std::os::fd::AsRawFd;
 use std::os::fd::RawFd;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -265,19 +263,25 @@ impl Mapping<memmap2::Mmap> {
         self.parts.presence.kept()
     }
 
-    /// Ties `map`, other pages of the same file, to the runtime, with a stream state of its own.
-    pub(super) fn beside<N: Mapped>(&self, map: N) -> Mapping<N> {
+    /// Ties `map`, the same bytes at other addresses, to the runtime, with a stream state of its own.
+    ///
+    /// # Errors
+    /// Those of the SIGBUS guard, if this mapping is under it.
+    pub(super) fn beside<N: Mapped>(&self, map: N) -> io::Result<Mapping<N>> {
         let origin = self.parts.origin.clone();
         let access = origin.access_read_only();
         let (addr, len, file_offset) = (map.addr(), map.len(), origin.file_offset);
         let region = Region { addr, len, file_offset, access };
         let kept = self.kept();
         let follow = self.follow().beside(region, kept.as_ref(), &origin.ahead);
-        let file = kept.as_ref().map(|file| file.as_raw_fd());
-        let presence = AssertUnwindSafe(Presence::new(file, extent(&map, &origin), &origin));
+        let presence = AssertUnwindSafe(self.parts.presence.beside());
         let (follow, tied) = (AssertUnwindSafe(follow), AssertUnwindSafe(Tied::keeping(None)));
         let parts = Parts { map, follow, tied, access, origin, presence };
-        Mapping { parts: ManuallyDrop::new(parts) }
+        let mapping = Mapping { parts: ManuallyDrop::new(parts) };
+        if self.parts.presence.is_guarded() {
+            mapping.guard()?;
+        }
+        Ok(mapping)
     }
 }
 

@@ -31,6 +31,10 @@ impl Mmap {
     /// taken over. A view takes address space and page tables of its own, and no memory besides: the
     /// pages are the same.
     ///
+    /// A view of a mapping that is under the SIGBUS guard
+    /// ([`guard_sigbus`](crate::MmapOptions::guard_sigbus), [`guarded`](Mmap::guarded)) is under it too. What
+    /// was replaced in either is its own, and told by its own [`error`](ReaderView::error).
+    ///
     /// No descriptor is needed for a shared mapping. A private one ([`map_copy_read_only`]) can be mapped
     /// again only from its file: it has to be kept by [`keep_file`](crate::MmapOptions::keep_file).
     ///
@@ -46,7 +50,7 @@ impl Mmap {
     /// # Errors
     /// `Unsupported` ([`Error::Unsupported`] inside) for a private mapping without a kept file, one that
     /// has changed its protection or length since, and anonymous memory. Those of mremap(2), mmap(2) and
-    /// madvise(2).
+    /// madvise(2). Those of the SIGBUS guard, as a constructor's.
     ///
     /// Kernel: any; before 4.14 mremap(2) does not refuse private mappings, but they never get there.
     /// Source: mremap(2), "If the value of old_size is zero"; mm/filemap.c, do_sync_mmap_readahead.
@@ -89,7 +93,7 @@ impl Mmap {
             }
         };
         area.advise(advice)?;
-        let inner = self.inner.beside(area);
+        let inner = self.inner.beside(area)?;
         inner.advised(advice, 0, self.len());
         Ok(ReaderView { inner, parent: PhantomData })
     }
@@ -111,6 +115,7 @@ impl ReaderView<'_> {
 }
 
 ahead_methods!(ReaderView<'_>);
+presence_methods!(ReaderView<'_>);
 
 impl Mapped for SecondMap {
     fn addr(&self) -> usize {

@@ -72,6 +72,9 @@ impl SecondMap {
         // SAFETY: it changes no bytes and no protection.
         let result = unsafe { libc::munlock(addr, len) };
         check(libc::c_long::from(result))?;
+        // Refused where nobody said otherwise.
+        let _ = self.advise(memmap2::Advice::DoFork);
+        let _ = self.advise(memmap2::Advice::DoDump);
         self.advise(memmap2::Advice::Normal)
     }
 

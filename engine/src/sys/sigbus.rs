@@ -122,6 +122,13 @@ impl SigbusGuard {
         Ok(SigbusGuard { place })
     }
 
+    /// Ends it. Nothing is replaced any more from the return on, so that what [`lost`](Self::lost) says
+    /// now stays true.
+    pub(crate) fn end(self) -> Option<Range<usize>> {
+        self.place.retire();
+        self.lost()
+    }
+
     /// Where pages were replaced, in bytes from the mapping's first page on: all of them lie in it,
     /// whole pages, though others may too.
     pub(crate) fn lost(&self) -> Option<Range<usize>> {

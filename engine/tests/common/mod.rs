@@ -4,9 +4,13 @@
 #![allow(dead_code, unused_imports, unused_macros, reason = "every test file uses a part of it")]
 
 #[cfg(target_os = "linux")]
+pub(crate) mod cut;
+#[cfg(target_os = "linux")]
 pub(crate) mod disk;
 #[cfg(target_os = "linux")]
 pub(crate) mod paged;
+#[cfg(target_os = "linux")]
+pub(crate) mod refused;
 pub(crate) mod stuck;
 
 use std::fs::{self, File};
@@ -139,6 +143,22 @@ pub(crate) fn present(bytes: &[u8]) -> Vec<bool> {
     pagemap.read_exact_at(&mut entries, first as u64 * 8).unwrap();
     let is_present = |entry: &[u8; 8]| u64::from_ne_bytes(*entry) & ENTRY_PRESENT != 0;
     entries.as_chunks().0.iter().map(is_present).collect()
+}
+
+/// The descriptors of this process.
+pub(crate) fn descriptors() -> usize {
+    fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+/// Has descriptors from `limit` on refused (EMFILE). Returns what the limit was.
+pub(crate) fn limit_descriptors(limit: u64) -> u64 {
+    let mut now = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the limit is writable.
+    unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut now) };
+    let before = std::mem::replace(&mut now.rlim_cur, limit);
+    // SAFETY: the limit is readable.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const now) }, 0);
+    before
 }
 
 /// How many bytes of `bytes` are in the page table, in whole pages.

@@ -34,7 +34,7 @@ pub(super) struct Presence {
     is_suspended: bool,
     /// What guards before a change of the mapping lost: bytes from its first page on.
     lost_before: Option<Range<usize>>,
-    whose: Whose,
+    whose: Arc<Whose>,
     is_of_file: bool,
     /// How far the file reached when it was mapped, at most to the end of the slice: bytes of the
     /// slice.
@@ -56,10 +56,27 @@ impl Presence {
             guarding: Mutex::new(()),
             is_suspended: false,
             lost_before: None,
-            whose,
+            whose: Arc::new(whose),
             is_of_file: origin.backing != Backing::Anonymous,
             present_len: extent.part_within(file_len),
         }
+    }
+
+    /// That of another mapping of the same bytes: nothing of it was lost yet.
+    pub(super) fn beside(&self) -> Presence {
+        Presence {
+            guard: OnceLock::new(),
+            guarding: Mutex::new(()),
+            is_suspended: false,
+            lost_before: None,
+            whose: Arc::clone(&self.whose),
+            is_of_file: self.is_of_file,
+            present_len: self.present_len,
+        }
+    }
+
+    pub(super) fn is_guarded(&self) -> bool {
+        self.guard.get().is_some()
     }
 
     /// The descriptor that is kept, if one is.
@@ -81,17 +98,18 @@ impl Presence {
     pub(super) fn suspend(&mut self) {
         let guard = self.guard.take();
         self.is_suspended = guard.is_some();
-        let lost = guard.as_ref().and_then(SigbusGuard::lost);
-        self.lost_before = join(self.lost_before.take(), lost);
+        self.lost_before = join(self.lost_before.take(), guard.and_then(SigbusGuard::end));
     }
 
     /// Undoes [`suspend`](Presence::suspend) for the mapping as it is now.
     pub(super) fn resume(&mut self, extent: Extent, access: Access) {
-        self.present_len = if extent.len > self.present_len {
-            extent.part_within(self.file_len(extent))
-        } else {
-            extent.len
-        };
+        if extent.len > self.present_len
+            && let Ok(file_len) = self.file_len(extent)
+        {
+            // Bytes that were there once count, also when they are gone by now.
+            self.present_len = self.present_len.max(extent.part_within(file_len));
+        }
+        self.present_len = self.present_len.min(extent.len);
         if std::mem::take(&mut self.is_suspended)
             && let Err(error) = self.guard(extent, access)
         {
@@ -124,9 +142,13 @@ impl Presence {
     }
 
     fn check_len(&self, extent: Extent, range: Range<usize>) -> Result<(), Error> {
-        let Some(file_len) = self.file_len(extent) else { return Ok(()) };
-        let end = extent.file_offset + range.end as u64;
-        if range.is_empty() || end <= file_len {
+        if range.is_empty() {
+            return Ok(());
+        }
+        let asked = self.file_len(extent);
+        let asked = asked.map_err(|source| Error::Syscall { call: "open(/proc/self/maps)", source });
+        let Some(file_len) = asked? else { return Ok(()) };
+        if extent.file_offset + range.end as u64 <= file_len {
             return Ok(());
         }
         let first = file_len.saturating_sub(extent.file_offset) as usize;
@@ -165,10 +187,10 @@ impl Presence {
         match sys::populate(extent.pages(range.clone())) {
             Ok(()) => self.check(extent, range),
             Err(error) if matches!(error.raw_os_error(), Some(libc::EFAULT | libc::EHWPOISON)) => {
-                // As in `copy_out`.
+                // As in `copy_out`; all of it, where nobody may ask which page it is.
                 let at = extent.first_missing(range.clone());
-                self.check(extent, range.start..at)?;
-                Err(self.vanished(extent, at))
+                self.check(extent, range.start..at.unwrap_or(range.end))?;
+                Err(self.vanished(extent, at.unwrap_or(range.start)))
             }
             Err(source) => Err(Error::Syscall { call: "madvise(MADV_POPULATE_READ)", source }),
         }
@@ -177,7 +199,7 @@ impl Presence {
     /// The error for byte `at` of the slice, which is not there.
     fn vanished(&self, extent: Extent, at: usize) -> Error {
         let offset = extent.file_offset + at as u64;
-        let loss = match self.file_len(extent) {
+        let loss = match self.file_len(extent).ok().flatten() {
             Some(len) if len <= offset => Loss::PastEnd { len },
             // The page was cut off, and the file has grown again.
             Some(_) if self.is_replaced(extent, at) => Loss::Replaced,
@@ -196,8 +218,9 @@ impl Presence {
         join(self.lost_before.clone(), self.guard.get().and_then(SigbusGuard::lost))
     }
 
-    fn file_len(&self, extent: Extent) -> Option<u64> {
-        self.is_of_file.then(|| self.whose.len(&extent.addresses()))?
+    /// The length of the file now; `None` where nobody can tell. An error may pass.
+    fn file_len(&self, extent: Extent) -> io::Result<Option<u64>> {
+        if self.is_of_file { self.whose.len(&extent.addresses()) } else { Ok(None) }
     }
 }
 
@@ -233,18 +256,18 @@ impl Extent {
         len.and_then(|len| usize::try_from(len).ok()).map_or(self.len, |len| len.min(self.len))
     }
 
-    /// The first byte of `range` whose page cannot be read; its start, if that cannot be told.
-    fn first_missing(self, range: Range<usize>) -> usize {
+    /// The first byte of `range` whose page cannot be read, if that can be told.
+    fn first_missing(self, range: Range<usize>) -> Option<usize> {
         let page = sys::page_size().bytes() as usize;
         let mut at = range.start;
         while at < range.end {
             match sys::copy_out(&mut [0], self.addr + at) {
                 Ok(()) => at = (self.addr + at + 1).next_multiple_of(page) - self.addr,
                 Err(Broken { error, .. }) if is_forbidden(&error) => break,
-                Err(_) => return at,
+                Err(_) => return Some(at),
             }
         }
-        range.start
+        None
     }
 }
 

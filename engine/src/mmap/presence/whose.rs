@@ -7,7 +7,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::{fs, ops};
+use std::{fs, io, ops};
 
 use crate::sys;
 
@@ -46,8 +46,10 @@ impl Whose {
     /// Learns the name, unless it is known: reads /proc/self/maps.
     pub(super) fn ask(&self, addresses: &ops::Range<usize>) {
         let mut named = self.named();
-        if *named == Named::Unasked {
-            *named = look_up(addresses);
+        if *named == Named::Unasked
+            && let Ok(found) = look_up(addresses)
+        {
+            *named = found;
         }
     }
 
@@ -64,22 +66,25 @@ impl Whose {
     }
 
     /// The length of the file now; `None` where nobody can tell. `addresses`: those of the mapping.
-    pub(super) fn len(&self, addresses: &ops::Range<usize>) -> Option<u64> {
+    ///
+    /// # Errors
+    /// Those of [`look_up`]; the next time may do better.
+    pub(super) fn len(&self, addresses: &ops::Range<usize>) -> io::Result<Option<u64>> {
         if let Some(kept) = &self.kept {
-            return sys::regular_len(kept.as_raw_fd());
+            return Ok(sys::regular_len(kept.as_raw_fd()));
         }
         let mut named = self.named();
         // One answer may be out of date: the file was renamed, or another took its name.
         let known = named.len();
         if known.is_some() || matches!(*named, Named::Nameless(_)) {
-            return known;
+            return Ok(known);
         }
-        *named = look_up(addresses);
+        *named = look_up(addresses)?;
         let known = named.len();
         if let (None, Named::Known { path, .. }) = (known, &*named) {
             *named = Named::Nameless(Some(path.clone()));
         }
-        known
+        Ok(known)
     }
 
     /// How to call the file in a message.
@@ -113,11 +118,21 @@ impl Named {
     }
 }
 
-fn look_up(addresses: &ops::Range<usize>) -> Named {
-    let maps = fs::read("/proc/self/maps").unwrap_or_default();
+/// # Errors
+/// EMFILE, ENFILE, ENOMEM: another time it may be asked. Where there is no /proc, nobody can tell.
+fn look_up(addresses: &ops::Range<usize>) -> io::Result<Named> {
+    let maps = match fs::read("/proc/self/maps") {
+        Err(error)
+            if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM)) =>
+        {
+            return Err(error);
+        }
+        read => read.unwrap_or_default(),
+    };
     let lines = maps.split(|&byte| byte == b'\n');
     let line = lines.filter_map(parse).find(|line| overlap(&line.0, addresses));
-    line.map_or(Named::Nameless(None), |(_, inode, name)| Named::of(&unescaped(name), inode))
+    let named = line.map(|(_, inode, name)| Named::of(&unescaped(name), inode));
+    Ok(named.unwrap_or(Named::Nameless(None)))
 }
 
 fn overlap(one: &ops::Range<usize>, other: &ops::Range<usize>) -> bool {
