@@ -37,6 +37,28 @@ fn a_child_that_touches_it_dies_by_sigsegv() {
     check_all(&paged);
 }
 
+/// The slice and the pool, in the kernel's own words: dc (MADV_DONTFORK), dd (MADV_DONTDUMP). A core file
+/// would wait for pages that nobody serves any more.
+#[test]
+fn neither_children_nor_core_files_get_any_of_it() {
+    if role().is_none() {
+        return in_child("flags");
+    }
+    let areas = || {
+        let smaps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+        let flags = smaps.lines().filter_map(|line| line.strip_prefix("VmFlags:"));
+        let has = |flags: &str, flag| flags.split_whitespace().any(|other| other == flag);
+        // Nothing else asks for huge pages in this process.
+        let ours: Vec<_> = flags.filter(|flags| has(flags, "hg")).map(str::to_owned).collect();
+        (ours.len(), ours.into_iter().find(|flags| !has(flags, "dc") || !has(flags, "dd")))
+    };
+    let Some((_file, paged)) = named() else { skip!("no file on a disk") };
+    check_all(&paged);
+    let (count, other) = areas();
+    assert!(count >= 2, "the slice and its pool");
+    assert_eq!(other, None);
+}
+
 #[test]
 fn a_child_that_asks_and_drops_it_harms_nobody() {
     if role().is_none() {

@@ -80,7 +80,7 @@ fn overlay() {
         drop(file);
         let path = overlay.at("merged").join(layer);
         let paged = match options().open(&path) {
-            Ok(paged) => paged,
+            Ok(_) => panic!("a lease on an overlay says nothing of the file below"),
             Err(Error::Unsupported { .. }) => skip!("no userfaultfd"),
             Err(Error::NotImmutable { why }) => {
                 println!("seen: {layer}: {why}");

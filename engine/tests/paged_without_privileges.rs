@@ -65,6 +65,29 @@ fn memfd() -> File {
     unsafe { File::from_raw_fd(fd) }
 }
 
+/// Whether this user gets a userfaultfd at all (UFFD_USER_MODE_ONLY).
+fn has_user_mode() -> bool {
+    // SAFETY: the call takes flags only; the descriptor stays open until the test ends.
+    unsafe { libc::syscall(libc::SYS_userfaultfd, libc::O_CLOEXEC | 1) >= 0 }
+}
+
+/// TRAPS 19: the least restricted one comes first.
+#[test]
+fn as_root_touches_of_the_kernel_are_served_too() {
+    // SAFETY: no precondition.
+    if unsafe { libc::geteuid() } != 0 {
+        skip!("not root");
+    }
+    let dir = folder();
+    let paged = match options().open(owned(&dir, "big", LEN)) {
+        Err(Error::Unsupported { .. }) if !has_user_mode() => skip!("no userfaultfd"),
+        opened => opened.unwrap(),
+    };
+    assert_eq!(userfault(&paged).0, FaultScope::All);
+    let at = 5000 * page();
+    assert_eq!(memfd().write_at(&paged[at..at + page()], 0).unwrap(), page());
+}
+
 #[test]
 fn as_nobody_touches_of_the_program_are_served() {
     if role().is_none() {
@@ -83,7 +106,9 @@ fn as_nobody_touches_of_the_program_are_served() {
     }
     let (big, small) = (owned(&dir, "big", LEN), owned(&dir, "small", SMALL_LEN));
     let paged = match options().open(&big) {
-        Err(Error::Unsupported { .. }) => skip!("no userfaultfd for nobody at all"),
+        Err(Error::Unsupported { .. }) if !has_user_mode() => {
+            skip!("no userfaultfd for nobody at all")
+        }
         opened => opened.unwrap(),
     };
     let (scope, _, _, immutability) = userfault(&paged);

@@ -117,7 +117,10 @@ fn the_last_tracker_may_go_while_a_new_one_comes() {
     }
     let (give, take) = mpsc::channel();
     thread::scope(|scope| {
-        scope.spawn(move || take.into_iter().for_each(drop));
+        // It does not sleep, so that both come at the same moment.
+        scope.spawn(move || {
+            while !matches!(take.try_recv(), Err(mpsc::TryRecvError::Disconnected)) {}
+        });
         for round in 0..10_000 {
             let tracker = map.track_stores_by(Mechanism::Marked);
             give.send(tracker.unwrap_or_else(|error| panic!("round {round}: {error}"))).unwrap();

@@ -153,4 +153,24 @@ mod tests {
         let all: Vec<_> = std::iter::from_fn(|| frames.claim(&uffd)).collect();
         assert_eq!(all.len(), 3);
     }
+
+    #[test]
+    fn a_frame_that_was_taken_apart_is_made_one_again_and_keeps_its_bytes() {
+        let mut frames = Frames::new(1, PageCount(512)).unwrap();
+        let cell = frames.cell_mut(0);
+        cell.populate().unwrap();
+        cell.bytes_mut().fill(7);
+        let span = cell.span();
+        if sys::pagemap().and_then(|pagemap| pagemap.is_huge(span)) != Some(true) {
+            return println!("skipped: no huge pages here");
+        }
+        assert!(!frames.mend(0), "it is whole");
+        // One page less, and it cannot be one.
+        sys::drop_from_page_table(span.slice(0, 4096)).unwrap();
+        frames.cell_mut(0).bytes_mut()[0] = 9;
+        assert!(frames.mend(0), "it was apart");
+        assert!(!frames.mend(0), "it is whole again");
+        let bytes = frames.cell(0).bytes();
+        assert_eq!((bytes[0], bytes[1], bytes[4096], bytes[bytes.len() - 1]), (9, 0, 7, 7));
+    }
 }

@@ -149,7 +149,6 @@ impl Ledger {
         self.pieces.range(..=page).next_back().is_some_and(|(_, piece)| page < piece.end)
     }
 
-    #[cfg(test)]
     /// The pages that were fetched and not passed.
     #[cfg(test)]
     pub(super) fn ahead(&self) -> PageCount {
@@ -272,6 +271,51 @@ mod tests {
         ledger.add(pages(1016, 1400), How::MAPPED);
         assert_eq!(ledger.run_to(PageIndex(1000), PageIndex(1401)), Passed::default());
         assert_eq!(ledger.run_to(PageIndex(1000), PageIndex(1400)).used, 384);
+    }
+
+    #[test]
+    fn what_lies_further_from_the_end_than_a_window_is_not_counted_before_it_is_passed() {
+        let mut ledger = Ledger::default();
+        ledger.add(pages(0, 1000), How::MAPPED);
+        assert_eq!(ledger.run_to(PageIndex(0), PageIndex(1000)), Passed::default());
+        assert_eq!(ledger.run_to(PageIndex(488), PageIndex(1000)).used, 1000);
+    }
+
+    #[test]
+    fn of_a_piece_that_is_passed_in_part_the_rest_stays() {
+        let mut ledger = Ledger::default();
+        ledger.add(pages(0, 100), How::READ);
+        assert_eq!(ledger.pass(pages(20, 50)).used, 30);
+        assert_eq!(ledger.ahead(), PageCount(70));
+        assert!(ledger.holds(PageIndex(19)) && ledger.holds(PageIndex(50)));
+        assert!(!ledger.holds(PageIndex(20)) && !ledger.holds(PageIndex(49)));
+    }
+
+    #[test]
+    fn what_is_fetched_in_two_ways_is_both() {
+        let mut ledger = Ledger::default();
+        // Read as steps, and then mapped as a window: who comes behind it has passed it.
+        ledger.add(pages(0, 100), How::READ);
+        ledger.add(pages(0, 100), How::MAPPED);
+        assert_eq!(ledger.run_to(PageIndex(100), END).used, 100);
+        // A tail that is a step as well is watched, and does not go with the step before it.
+        ledger.add(pages(200, 202), How::READ);
+        ledger.add(pages(202, 206), How::TAIL);
+        ledger.add(pages(202, 206), How::READ);
+        assert_eq!(ledger.pass(pages(200, 202)).used, 2);
+        assert!(ledger.holds(PageIndex(205)));
+    }
+
+    #[test]
+    fn what_was_planned_anew_is_forgotten_last_and_what_was_left_alone_is_not_ahead() {
+        let mut ledger = Ledger::default();
+        for page in 0..PIECES_MAX as u64 {
+            ledger.add(pages(page * 2, page * 2 + 1), How::LEFT);
+        }
+        ledger.add(pages(0, 1), How::READ);
+        ledger.add(pages(1 << 30, (1 << 30) + 1), How::LEFT);
+        assert!(ledger.holds(PageIndex(0)) && !ledger.holds(PageIndex(2)));
+        assert_eq!(ledger.ahead(), PageCount(1));
     }
 
     #[test]

@@ -23,8 +23,7 @@ const OF_THE_MACHINE: &str = "/proc/pressure/memory";
 /// Where cgroup v2 is mounted, alone or beside v1.
 const CGROUP_MOUNTS: [&str; 2] = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
 
-static WATCH: Watch =
-    Watch { short: AtomicU64::new(0), next: AtomicU64::new(0), last: Mutex::new(None) };
+static WATCH: Watch = Watch::new();
 
 #[derive(Debug)]
 struct Watch {
@@ -44,24 +43,38 @@ struct Sample {
 
 /// How often memory was found short until now: whoever sees the number grow holds back.
 pub(super) fn times_short(now: Nanos) -> u64 {
-    if now.0 >= WATCH.next.load(Ordering::Relaxed)
-        && let Ok(mut last) = WATCH.last.try_lock()
-    {
-        WATCH.next.store(now.0 + LOOK_NANOS, Ordering::Relaxed);
-        let sample = read().map(|stalled_us| Sample { at: now, stalled_us });
-        if let (Some(before), Some(sample)) = (*last, sample)
-            && is_short(before, sample)
-        {
-            press();
-        }
-        *last = sample;
-    }
-    WATCH.short.load(Ordering::Relaxed)
+    WATCH.look(now, read)
 }
 
 /// Memory is short.
 pub(crate) fn press() {
-    WATCH.short.fetch_add(1, Ordering::Relaxed);
+    WATCH.press();
+}
+
+impl Watch {
+    const fn new() -> Watch {
+        Watch { short: AtomicU64::new(0), next: AtomicU64::new(0), last: Mutex::new(None) }
+    }
+
+    fn look(&self, now: Nanos, read: impl FnOnce() -> Option<u64>) -> u64 {
+        if now.0 >= self.next.load(Ordering::Relaxed)
+            && let Ok(mut last) = self.last.try_lock()
+        {
+            self.next.store(now.0 + LOOK_NANOS, Ordering::Relaxed);
+            let sample = read().map(|stalled_us| Sample { at: now, stalled_us });
+            if let (Some(before), Some(sample)) = (*last, sample)
+                && is_short(before, sample)
+            {
+                self.press();
+            }
+            *last = sample;
+        }
+        self.short.load(Ordering::Relaxed)
+    }
+
+    fn press(&self) {
+        self.short.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 fn is_short(before: Sample, now: Sample) -> bool {
@@ -74,17 +87,18 @@ fn read() -> Option<u64> {
     static PLACE: OnceLock<Option<PathBuf>> = OnceLock::new();
     let place = PLACE.get_or_init(|| {
         let tells = |place: &PathBuf| fs::read_to_string(place).is_ok_and(|t| total(&t).is_some());
-        of_the_cgroup().chain([OF_THE_MACHINE.into()]).find(tells)
+        let cgroups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+        places(&cgroups).find(tells)
     });
     total(&fs::read_to_string(place.as_ref()?).ok()?)
 }
 
-/// Where the pressure of this process's cgroup may be read.
-fn of_the_cgroup() -> impl Iterator<Item = PathBuf> {
-    let cgroups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let own = cgroups.lines().find_map(|line| line.strip_prefix("0::")).map(str::to_owned);
+/// Where the pressure may be read: of the cgroup that /proc/self/cgroup names, then of the machine.
+fn places(cgroups: &str) -> impl Iterator<Item = PathBuf> {
+    let own = cgroups.lines().find_map(|line| line.strip_prefix("0::"));
     let place = |mount: &str, own: &str| PathBuf::from(format!("{mount}{own}/memory.pressure"));
-    own.into_iter().flat_map(move |own| CGROUP_MOUNTS.map(|mount| place(mount, &own)))
+    let of_the_cgroup = own.into_iter().flat_map(move |own| CGROUP_MOUNTS.map(|m| place(m, own)));
+    of_the_cgroup.chain([OF_THE_MACHINE.into()])
 }
 
 /// The microseconds for which at least one task waited. Source: Documentation/accounting/psi.rst.
@@ -105,10 +119,34 @@ mod tests {
     }
 
     #[test]
+    fn the_cgroup_is_asked_before_the_machine() {
+        let found: Vec<_> = places("1:name=systemd:/x\n0::/user.slice\n").collect();
+        let [own, beside_v1, machine] = found.try_into().unwrap();
+        assert_eq!(own.to_str(), Some("/sys/fs/cgroup/user.slice/memory.pressure"));
+        assert!(beside_v1.starts_with("/sys/fs/cgroup/unified/user.slice"));
+        assert_eq!(machine.to_str(), Some(OF_THE_MACHINE));
+        assert_eq!(places("1:memory:/x\n").count(), 1);
+    }
+
+    #[test]
+    fn looks_are_rare_and_each_is_held_against_the_one_before() {
+        let watch = Watch::new();
+        let ms = |at: u64| Nanos(at * 1_000_000);
+        assert_eq!(watch.look(ms(1000), || Some(0)), 0, "nothing to compare with");
+        assert_eq!(watch.look(ms(1249), || panic!("too early")), 0);
+        assert_eq!(watch.look(ms(1250), || Some(25_000)), 1, "a tenth of 250 ms");
+        assert_eq!(watch.look(ms(1500), || Some(25_000)), 1, "nobody has waited since");
+        assert_eq!(watch.look(ms(1750), || None), 1);
+        assert_eq!(watch.look(ms(2000), || Some(900_000)), 1, "who knows since when");
+        assert_eq!(watch.look(ms(2250), || Some(1_000_000)), 2);
+    }
+
+    #[test]
     fn a_tenth_of_the_time_spent_waiting_is_short() {
         let sample = |at, stalled_us| Sample { at: Nanos(at), stalled_us };
         let before = sample(0, 1000);
         assert!(!is_short(before, sample(500_000_000, 1000)));
+        assert!(!is_short(before, before), "nobody has waited, in no time");
         assert!(!is_short(before, sample(500_000_000, 50_000)));
         assert!(is_short(before, sample(500_000_000, 51_000)));
         assert!(!is_short(before, sample(3_000_000_000, 2_000_000)), "who knows when that was");

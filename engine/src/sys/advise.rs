@@ -206,3 +206,30 @@ fn own_pidfd() -> io::Result<libc::c_int> {
     });
     opened.map_err(io::Error::from_raw_os_error)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::arena::{FRAME_LEN, make_usable, reserve, unmap};
+
+    #[test]
+    fn a_batch_that_is_done_in_part_is_an_error() {
+        if !has_populate() {
+            return println!("skipped: no MADV_POPULATE_READ here");
+        }
+        let page = page_size().bytes() as usize;
+        let reserved = reserve(FRAME_LEN).unwrap();
+        let part = |index: usize| reserved.aligned.slice(index * page, (index + 1) * page);
+        for index in [0, 2, 3] {
+            make_usable(part(index)).unwrap();
+        }
+        let batch = |indices: &[usize]| {
+            advise_all(indices.iter().map(|&index| part(index)), MADV_POPULATE_READ)
+        };
+        batch(&[0, 2, 3]).unwrap();
+        // The second may not be touched.
+        assert!(batch(&[0, 1, 2]).is_err());
+        assert!(batch(&[1, 0]).is_err());
+        unmap(reserved.whole);
+    }
+}

@@ -97,3 +97,19 @@ impl Allowance {
 fn is_within(inner: PageRange, outer: PageRange) -> bool {
     outer.start <= inner.start && inner.end <= outer.end
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::page::PageIndex;
+
+    #[test]
+    fn a_plan_is_cut_to_the_mapping_and_to_the_budget() {
+        let pages = |start, end| PageRange::new(PageIndex(start), PageIndex(end));
+        let mut allowed = Allowance { whole: pages(0, 100), room: PageCount(30) };
+        assert_eq!(allowed.take(pages(90, 200)), Some(pages(90, 100)));
+        assert_eq!(allowed.take(pages(100, 200)), None);
+        assert_eq!(allowed.take(pages(10, 60)), Some(pages(10, 30)));
+        assert_eq!(allowed.take(pages(70, 71)), None);
+    }
+}

@@ -81,12 +81,15 @@ impl Shared {
                 return;
             }
             if is_readable.and_then(|()| self.let_through()).is_err() {
-                let _locked = self.lock();
-                self.is_lost.store(true, Ordering::Relaxed);
-                let _ = self.protector.release(self.protector.span());
-                return;
+                return self.give_up();
             }
         }
+    }
+
+    fn give_up(&self) {
+        let _locked = self.lock();
+        self.is_lost.store(true, Ordering::Relaxed);
+        let _ = self.protector.release(self.protector.span());
     }
 
     fn let_through(&self) -> io::Result<()> {
@@ -117,6 +120,33 @@ impl Drop for Served {
         self.shared.stop.ring();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn when_the_thread_gives_up_stores_go_through_and_all_counts_as_stored_to() {
+        let len = 4 * page_len();
+        let mut map = memmap2::MmapMut::map_anon(len).unwrap();
+        let span = Span { addr: map.as_ptr() as usize, len };
+        let Ok(mut served) = Served::start(span) else {
+            return println!("skipped: no userfaultfd here");
+        };
+        // As if it had ended by itself: nobody lets a store through any more.
+        served.shared.is_stopped.store(true, Ordering::Release);
+        served.shared.stop.ring();
+        served.thread.take().unwrap().join().unwrap();
+        served.shared.give_up();
+        map[page_len()] = 1;
+        for _ in 0..2 {
+            let mut found = Vec::new();
+            served.take(|bytes| found.push(bytes)).unwrap();
+            assert_eq!(found, vec![0..len]);
+            map[2 * page_len()] = 1;
         }
     }
 }
