@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::ErrorKind;
 use std::os::unix::fs::FileExt;
 
-use common::{MIB, Place, Random, page, skip};
+use common::{MIB, Place, Random, in_child, page, role, skip};
 use mmap_ahead::{Mechanism, MmapMut, MmapOptions};
 
 const LEN: usize = 2 * MIB;
@@ -149,5 +149,69 @@ fn tracking_goes_on_when_the_mapping_grows() {
             assert!(tracker.take().unwrap().ranges()[0].contains(&(end + 15)));
             println!("seen: {mechanism:?} on {place:?}");
         }
+    }
+}
+
+/// The file is longer already when the kernel has no addresses for the mapping.
+#[test]
+fn a_mapping_that_cannot_grow_leaves_its_file_as_it_was() {
+    if role().is_none() {
+        return in_child("no addresses");
+    }
+    let Some(file) = Place::Tmpfs.numbered(LEN) else { skip!("no tmpfs") };
+    let mut map = kept(&file, 0);
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let size = status.lines().find_map(|line| line.strip_prefix("VmSize:")).unwrap();
+    let size: u64 = size.trim().trim_end_matches(" kB").parse().unwrap();
+    let limit = libc::rlimit { rlim_cur: (size + 8192) << 10, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: the limit is readable.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limit) }, 0);
+    assert_eq!(map.grow(64 * MIB).unwrap_err().kind(), ErrorKind::OutOfMemory);
+    assert_eq!((map.len(), file.metadata().unwrap().len()), (LEN, LEN as u64));
+    map.grow(LEN + 1).unwrap();
+    map[LEN] = 1;
+    assert_eq!(map[page()..page() + 8], 1_u64.to_ne_bytes());
+}
+
+/// fallocate(2) of a tmpfs ends at any signal, and gives back what it had.
+#[test]
+fn signals_do_not_keep_a_file_from_growing() {
+    extern "C" fn nothing(_: libc::c_int) {}
+    if role().is_none() {
+        return in_child("ticking");
+    }
+    let Some(file) = Place::Tmpfs.numbered(LEN) else { skip!("no tmpfs") };
+    let mut map = kept(&file, 0);
+    let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: all-zero bytes are a valid action.
+    let action = unsafe { action.assume_init_mut() };
+    action.sa_sigaction = nothing as extern "C" fn(libc::c_int) as usize;
+    action.sa_flags = libc::SA_RESTART;
+    // SAFETY: the handler does nothing.
+    unsafe { libc::sigaction(libc::SIGPROF, action, std::ptr::null_mut()) };
+    let tick = libc::timeval { tv_sec: 0, tv_usec: 2000 };
+    let timer = libc::itimerval { it_interval: tick, it_value: tick };
+    // The time that this process runs, in the kernel too, so that the thread that works is hit.
+    // SAFETY: the timer is readable.
+    unsafe { libc::setitimer(libc::ITIMER_PROF, &raw const timer, std::ptr::null_mut()) };
+    for len in [128 * MIB, 256 * MIB] {
+        map.grow(len).unwrap();
+        assert_eq!((map.len(), map[len - 1]), (len, 0));
+    }
+}
+
+#[test]
+fn an_empty_file_grows_as_any_other() {
+    for place in Place::ALL {
+        let Some(file) = place.sparse(0) else { continue };
+        let mut map = kept(&file, 0);
+        assert!(map.is_empty() && map.flush_dirty().is_ok());
+        assert_eq!(map.unwritten_bytes().unwrap(), 0);
+        map.grow(3 * page() + 1).unwrap();
+        map[3 * page()] = 9;
+        map.flush_dirty().unwrap();
+        let mut byte = [0];
+        file.read_exact_at(&mut byte, 3 * page() as u64).unwrap();
+        assert_eq!((byte, file.metadata().unwrap().len()), ([9], 3 * page() as u64 + 1));
     }
 }

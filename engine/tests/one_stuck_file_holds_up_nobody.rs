@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use common::stuck::{PATIENCE, Stuck};
 use common::{KIB, MIB, Numbered, Place, becomes, best_of, in_child, page, role, skip, workers};
-use mmap_ahead::{Mmap, MmapOptions, Mode, Prefetch, PrefetchState};
+use mmap_ahead::{Mmap, MmapOptions, Mode, Prefetch, PrefetchState, RemapOptions};
 
 /// What TRAPS 10 allows.
 const DELAY_MAX: Duration = Duration::from_millis(10);
@@ -44,6 +44,31 @@ fn prefetch_time(map: &Mmap, turn: &mut usize) -> Duration {
     assert!(is_done, "a prefetch of another mapping waits for the stuck one");
     assert_eq!(prefetch.state(), PrefetchState::Done);
     took
+}
+
+/// TRAPS 11: what is in flight is waited for before a mapping changes its length or its protection.
+#[test]
+fn a_change_of_the_mapping_itself_waits_for_the_call_in_flight() {
+    type Change = fn(Mmap) -> Mmap;
+    let shrink: Change = |mut map| {
+        // SAFETY: the file is longer than that.
+        unsafe { map.remap(MIB, RemapOptions::new()) }.unwrap();
+        map
+    };
+    let protect: Change = |map| map.make_mut().unwrap().make_read_only().unwrap();
+    for (name, change) in [("stuck-shrink", shrink), ("stuck-protect", protect)] {
+        let stuck = match Stuck::new(name) {
+            Ok(stuck) => stuck,
+            Err(reason) => skip!("{reason}"),
+        };
+        let Stuck { map, prefetch, uffd } = stuck;
+        let changed = thread::spawn(move || change(map));
+        thread::sleep(Duration::from_millis(100));
+        assert!(!changed.is_finished(), "{name}: a call on its addresses is in flight");
+        drop(uffd);
+        assert_eq!(changed.join().unwrap()[MIB - 1], 0);
+        assert!(becomes(PATIENCE, || prefetch.state() == PrefetchState::Cancelled));
+    }
 }
 
 #[test]

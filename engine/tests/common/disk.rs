@@ -50,7 +50,12 @@ pub(crate) struct Disk {
 
 impl Disk {
     pub(crate) fn new(len: u64) -> Result<Disk, String> {
-        let dir = tempfile::tempdir_in(DIR).map_err(|error| error.to_string())?;
+        Disk::in_folder(DIR.as_ref(), len)
+    }
+
+    /// Its image lies in `folder`, and has no blocks but those that were written.
+    pub(crate) fn in_folder(folder: &Path, len: u64) -> Result<Disk, String> {
+        let dir = tempfile::tempdir_in(folder).map_err(|error| error.to_string())?;
         let image = dir.path().join("image");
         File::create(&image).and_then(|file| file.set_len(len)).map_err(|e| e.to_string())?;
         run("mkfs.ext4", &["-q", "-F", path(&image)])?;
