@@ -85,7 +85,9 @@ fn what_a_failed_flush_was_to_write_is_still_to_be_written() {
         let ballast = small.fill();
         let stored = MIB..FILE_LEN;
         map[stored.clone()].fill(7);
-        let Err(error) = map.flush_dirty() else { skip!("the disk has room that it should not have") };
+        let Err(error) = map.flush_dirty() else {
+            skip!("the disk has room that it should not have")
+        };
         println!("seen: kept: {is_kept}: {error}");
         fs::remove_file(ballast).unwrap();
         let again = map.flush_dirty();

@@ -6,6 +6,9 @@ mod common;
 use std::fs::File;
 use std::io::ErrorKind;
 use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use common::{MIB, Place, Random, in_child, page, role, skip};
 use mmap_ahead::{Mechanism, MmapMut, MmapOptions};
@@ -188,16 +191,23 @@ fn signals_do_not_keep_a_file_from_growing() {
     action.sa_sigaction = nothing as extern "C" fn(libc::c_int) as usize;
     action.sa_flags = libc::SA_RESTART;
     // SAFETY: the handler does nothing.
-    unsafe { libc::sigaction(libc::SIGPROF, action, std::ptr::null_mut()) };
-    let tick = libc::timeval { tv_sec: 0, tv_usec: 2000 };
-    let timer = libc::itimerval { it_interval: tick, it_value: tick };
-    // The time that this process runs, in the kernel too, so that the thread that works is hit.
-    // SAFETY: the timer is readable.
-    unsafe { libc::setitimer(libc::ITIMER_PROF, &raw const timer, std::ptr::null_mut()) };
-    for len in [128 * MIB, 256 * MIB] {
-        map.grow(len).unwrap();
-        assert_eq!((map.len(), map[len - 1]), (len, 0));
-    }
+    unsafe { libc::sigaction(libc::SIGUSR1, action, std::ptr::null_mut()) };
+    let (process, is_over) = (std::process::id(), AtomicBool::new(false));
+    // SAFETY: no precondition.
+    let thread = unsafe { libc::gettid() };
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                // SAFETY: no memory is involved; the signal has a handler.
+                unsafe { libc::syscall(libc::SYS_tgkill, process, thread, libc::SIGUSR1) };
+                thread::sleep(Duration::from_millis(1));
+            }
+        });
+        let grown = [128 * MIB, 256 * MIB].map(|len| map.grow(len));
+        is_over.store(true, Ordering::Relaxed);
+        assert!(grown.iter().all(Result::is_ok), "{grown:?}");
+    });
+    assert_eq!((map.len(), map[256 * MIB - 1]), (256 * MIB, 0));
 }
 
 #[test]

@@ -273,11 +273,14 @@ fn out_of_areas_all_of_it_is_replaced() {
     file.set_len(page() as u64).unwrap();
     let mut replaced_all = false;
     for index in (1..pages).step_by(2) {
-        // SAFETY: the address of this thread's own errno.
-        let errno = unsafe { &mut *libc::__errno_location() };
-        *errno = 77;
+        // SAFETY: no precondition.
+        let errno = unsafe { libc::__errno_location() };
+        // SAFETY: it is this thread's own.
+        unsafe { errno.write(77) };
         let byte = std::hint::black_box(map[index * page()]);
-        assert_eq!((byte, *errno), (0, 77), "the handler leaves no trace");
+        // SAFETY: as above.
+        let after = unsafe { errno.read() };
+        assert_eq!((byte, after), (0, 77), "the handler leaves no trace");
         replaced_all |= map[0] == 0;
     }
     if !replaced_all {

@@ -198,7 +198,12 @@ fn a_view_of_a_guarded_mapping_is_guarded() {
             assert!(view.error().is_none(), "it was mapped beyond the end on purpose");
             named.cut(2 * page());
             assert_eq!((view[0], view[5 * page()]), (7, 0));
-            is_vanished(view.error().map_or(Ok(()), Err), &named.path, 2 * page(), past(2 * page()));
+            is_vanished(
+                view.error().map_or(Ok(()), Err),
+                &named.path,
+                2 * page(),
+                past(2 * page()),
+            );
             named.grow_again();
             is_vanished(view.error().map_or(Ok(()), Err), &named.path, 5 * page(), Loss::Replaced);
             assert!(map.error().is_none());

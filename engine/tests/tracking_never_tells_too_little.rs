@@ -35,7 +35,7 @@ fn rights(bytes: &[u8]) -> Vec<String> {
         let (addresses, rest) = line.split_once(' ')?;
         let (from, to) = addresses.split_once('-')?;
         let hex = |digits| usize::from_str_radix(digits, 16).ok();
-        let is_inside = hex(from)? < range.end as usize && range.start as usize <= hex(to)? - 1;
+        let is_inside = hex(from)? < range.end as usize && (range.start as usize) < hex(to)?;
         is_inside.then(|| rest[..4].to_owned())
     };
     maps.lines().filter_map(area).collect()
@@ -118,10 +118,12 @@ fn the_last_tracker_may_go_while_a_new_one_comes() {
     let (give, take) = mpsc::channel();
     thread::scope(|scope| {
         // It does not sleep, so that both come at the same moment.
-        scope.spawn(move || {
-            while !matches!(take.try_recv(), Err(mpsc::TryRecvError::Disconnected)) {}
-        });
-        for round in 0..10_000 {
+        scope.spawn(
+            move || {
+                while !matches!(take.try_recv(), Err(mpsc::TryRecvError::Disconnected)) {}
+            },
+        );
+        for round in 0..30_000 {
             let tracker = map.track_stores_by(Mechanism::Marked);
             give.send(tracker.unwrap_or_else(|error| panic!("round {round}: {error}"))).unwrap();
         }

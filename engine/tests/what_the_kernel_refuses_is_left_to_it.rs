@@ -12,7 +12,9 @@ use std::fs::File;
 use std::time::Duration;
 
 use common::refused::refuse;
-use common::{MIB, Numbered, Place, becomes, cached_bytes, in_child, make_cold, page, role, skip, workers};
+use common::{
+    MIB, Numbered, Place, becomes, cached_bytes, in_child, make_cold, page, role, skip, workers,
+};
 use mmap_ahead::{Advice, Mmap, PrefetchState, lab};
 
 const LEN: usize = 16 * MIB;

@@ -48,7 +48,12 @@ impl Named {
 
 /// The error is of this file, offset and cause, and says so.
 #[track_caller]
-pub(crate) fn is_vanished<T: std::fmt::Debug>(answer: Result<T, Error>, path: &Path, at: usize, why: Loss) {
+pub(crate) fn is_vanished<T: std::fmt::Debug>(
+    answer: Result<T, Error>,
+    path: &Path,
+    at: usize,
+    why: Loss,
+) {
     let error = answer.expect_err("bytes that are not there");
     let Error::Vanished { file, offset, loss } = &error else { panic!("{error}") };
     assert_eq!((file.as_path(), *offset, *loss), (path, at as u64, why), "{error}");

@@ -146,7 +146,8 @@ impl Presence {
             return Ok(());
         }
         let asked = self.file_len(extent);
-        let asked = asked.map_err(|source| Error::Syscall { call: "open(/proc/self/maps)", source });
+        let asked =
+            asked.map_err(|source| Error::Syscall { call: "open(/proc/self/maps)", source });
         let Some(file_len) = asked? else { return Ok(()) };
         if extent.file_offset + range.end as u64 <= file_len {
             return Ok(());
