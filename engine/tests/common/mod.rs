@@ -5,7 +5,6 @@
 
 #[cfg(target_os = "linux")]
 pub(crate) mod cut;
-pub(crate) mod loop_disk;
 #[cfg(target_os = "linux")]
 pub(crate) mod disk;
 #[cfg(target_os = "linux")]
