@@ -6,9 +6,6 @@ mod common;
 use std::fs::File;
 use std::io::ErrorKind;
 use std::os::unix::fs::FileExt;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::Duration;
 
 use common::{MIB, Place, Random, in_child, page, role, skip};
 use mmap_ahead::{Mechanism, MmapMut, MmapOptions};
@@ -174,40 +171,6 @@ fn a_mapping_that_cannot_grow_leaves_its_file_as_it_was() {
     map.grow(LEN + 1).unwrap();
     map[LEN] = 1;
     assert_eq!(map[page()..page() + 8], 1_u64.to_ne_bytes());
-}
-
-/// fallocate(2) of a tmpfs ends at any signal, and gives back what it had.
-#[test]
-fn signals_do_not_keep_a_file_from_growing() {
-    extern "C" fn nothing(_: libc::c_int) {}
-    if role().is_none() {
-        return in_child("ticking");
-    }
-    let Some(file) = Place::Tmpfs.numbered(LEN) else { skip!("no tmpfs") };
-    let mut map = kept(&file, 0);
-    let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: all-zero bytes are a valid action.
-    let action = unsafe { action.assume_init_mut() };
-    action.sa_sigaction = nothing as extern "C" fn(libc::c_int) as usize;
-    action.sa_flags = libc::SA_RESTART;
-    // SAFETY: the handler does nothing.
-    unsafe { libc::sigaction(libc::SIGUSR1, action, std::ptr::null_mut()) };
-    let (process, is_over) = (std::process::id(), AtomicBool::new(false));
-    // SAFETY: no precondition.
-    let thread = unsafe { libc::gettid() };
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            while !is_over.load(Ordering::Relaxed) {
-                // SAFETY: no memory is involved; the signal has a handler.
-                unsafe { libc::syscall(libc::SYS_tgkill, process, thread, libc::SIGUSR1) };
-                thread::sleep(Duration::from_millis(1));
-            }
-        });
-        let grown = [128 * MIB, 256 * MIB].map(|len| map.grow(len));
-        is_over.store(true, Ordering::Relaxed);
-        assert!(grown.iter().all(Result::is_ok), "{grown:?}");
-    });
-    assert_eq!((map.len(), map[256 * MIB - 1]), (256 * MIB, 0));
 }
 
 #[test]

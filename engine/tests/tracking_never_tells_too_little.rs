@@ -8,7 +8,7 @@
 mod common;
 
 use std::fs::{self, File};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
@@ -116,16 +116,26 @@ fn the_last_tracker_may_go_while_a_new_one_comes() {
         skip!("no WP_ASYNC here");
     }
     let (give, take) = mpsc::channel();
+    let begun = AtomicUsize::new(0);
     thread::scope(|scope| {
-        // It does not sleep, so that both come at the same moment.
-        scope.spawn(
-            move || {
-                while !matches!(take.try_recv(), Err(mpsc::TryRecvError::Disconnected)) {}
-            },
-        );
-        for round in 0..30_000 {
-            let tracker = map.track_stores_by(Mechanism::Marked);
-            give.send(tracker.unwrap_or_else(|error| panic!("round {round}: {error}"))).unwrap();
+        let begun = &begun;
+        scope.spawn(move || {
+            for (round, tracker) in take.into_iter().enumerate() {
+                while begun.load(Ordering::Acquire) <= round {
+                    std::hint::spin_loop();
+                }
+                // A little earlier, a little later.
+                (0..round % 300).for_each(|_| std::hint::spin_loop());
+                drop(tracker);
+            }
+        });
+        let mut tracker = map.track_stores_by(Mechanism::Marked).unwrap();
+        for round in 0..12_000 {
+            give.send(tracker).unwrap();
+            (0..2000).for_each(|_| std::hint::spin_loop());
+            begun.store(round + 1, Ordering::Release);
+            let next = map.track_stores_by(Mechanism::Marked);
+            tracker = next.unwrap_or_else(|error| panic!("round {round}: {error}"));
         }
         drop(give);
     });

@@ -2,31 +2,11 @@
 
 /// Blocks every signal for the calling thread, so that the program's handlers never run on it.
 pub(crate) fn block_all_signals() {
-    let _ = exchange_mask(&all_signals());
-}
-
-/// Runs `call` with every signal blocked for the calling thread; what comes meanwhile comes afterwards.
-pub(super) fn with_signals_blocked<R>(call: impl FnOnce() -> R) -> R {
-    let before = exchange_mask(&all_signals());
-    let answer = call();
-    exchange_mask(&before);
-    answer
-}
-
-fn all_signals() -> libc::sigset_t {
     let mut all = std::mem::MaybeUninit::<libc::sigset_t>::zeroed();
     // SAFETY: `all` is writable memory for a signal set.
     unsafe { libc::sigfillset(all.as_mut_ptr()) };
-    // SAFETY: sigfillset has initialised it.
-    unsafe { all.assume_init() }
-}
-
-/// Sets the calling thread's mask, and answers what it was.
-fn exchange_mask(mask: &libc::sigset_t) -> libc::sigset_t {
-    let mut before = *mask;
-    // SAFETY: both sets are initialised, and the second is writable.
-    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, mask, &raw mut before) };
-    before
+    // SAFETY: sigfillset has initialised the set; the old one is not asked for.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), std::ptr::null_mut()) };
 }
 
 /// Lets the calling thread's short sleeps end on time: 1 us of timer slack in place of 50.

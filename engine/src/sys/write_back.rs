@@ -8,7 +8,6 @@ use std::os::fd::AsRawFd;
 use memmap2::{MmapMut, RemapOptions};
 
 use super::check;
-use super::thread::with_signals_blocked;
 
 /// Starts the device on what is dirty in `range` of a file (bytes), and waits for nothing. The kernel knows
 /// by itself which folios those are. What fails is told by the next sync of the file.
@@ -48,18 +47,9 @@ pub(crate) fn remap_longer(
 /// ENOSPC, EFBIG, EDQUOT: the file is as it was. Source: fallocate(2), ftruncate(2).
 pub(crate) fn make_longer(file: &File, from: u64, to: u64) -> io::Result<()> {
     let (start, len) = (from as libc::off_t, (to - from) as libc::off_t);
-    let allocate = || {
-        // SAFETY: the descriptor is open as long as the borrow; the call takes numbers only.
-        let result = unsafe { libc::fallocate(file.as_raw_fd(), 0, start, len) };
-        check(libc::c_long::from(result))
-    };
-    let allocated = match allocate() {
-        // By a signal, whatever its handler says of restarting. tmpfs has given all back that it had: with
-        // a timer that ticks it might never come to an end.
-        Err(error) if error.kind() == io::ErrorKind::Interrupted => with_signals_blocked(allocate),
-        other => other,
-    };
-    match allocated {
+    // SAFETY: the descriptor is open as long as the borrow; the call takes numbers only.
+    let result = unsafe { libc::fallocate(file.as_raw_fd(), 0, start, len) };
+    match check(libc::c_long::from(result)) {
         Ok(_) => Ok(()),
         Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => file.set_len(to),
         Err(error) => {
