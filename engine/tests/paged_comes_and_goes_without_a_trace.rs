@@ -57,7 +57,9 @@ fn five_hundred_times() {
     println!("seen: {before:?} before, {after:?} after");
     // Stacks that are kept for the next thread are areas too.
     let [threads, descriptors, areas, bytes] = after;
-    assert_eq!([threads, descriptors, bytes], [before[0], before[1], 0]);
+    assert_eq!([threads, bytes], [before[0], 0]);
+    // The process's own pidfd is opened when pages are first thrown away in a batch.
+    assert!(descriptors <= before[1] + 1, "{before:?} {after:?}");
     assert!(areas <= before[2] + 4, "{before:?} {after:?}");
 }
 
