@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::RawFd;
 use std::sync::OnceLock;
 
 use crate::page::PageSize;
@@ -48,11 +48,6 @@ pub(crate) fn page_size() -> PageSize {
 /// Nothing runs here that a child could miss.
 pub(crate) fn in_forked_child() -> bool {
     false
-}
-
-/// Nothing here needs it.
-pub(crate) fn keep(_file: RawFd) -> io::Result<OwnedFd> {
-    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Not portable: the space stays taken.
