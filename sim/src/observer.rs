@@ -7,12 +7,14 @@
 use mmap_ahead::page::{Nanos, PageCount, PageIndex, PageRange};
 use mmap_ahead::policy::Window;
 
+use crate::kernel::Bits;
+
 #[derive(Clone, Debug)]
 pub(crate) struct MarkerObserver {
     block: PageCount,
     look_period: Nanos,
     /// For each page: is it in a window that was carried out?
-    covered: Vec<bool>,
+    covered: Bits,
     armed: Vec<PageRange>,
     /// Where something appeared since the last look.
     seen: Vec<PageRange>,
@@ -25,7 +27,7 @@ impl MarkerObserver {
         MarkerObserver {
             block,
             look_period: look_period.max(Nanos(1)),
-            covered: vec![false; usize::try_from(pages.0).unwrap_or(usize::MAX)],
+            covered: Bits::new(pages.0),
             armed: Vec::new(),
             seen: Vec::new(),
             false_markers: 0,
@@ -40,7 +42,7 @@ impl MarkerObserver {
 
     /// A helper begins to map `window`; an older marker inside it says nothing any more.
     pub(crate) fn cover(&mut self, window: PageRange) {
-        self.covered[window.start.0 as usize..window.end.0 as usize].fill(true);
+        self.covered.set_range(window.start.0, window.end.0);
         let before = self.armed.len();
         self.armed.retain(|marker| marker.intersect(window).is_empty());
         self.false_markers += (before - self.armed.len()) as u64;
@@ -60,7 +62,7 @@ impl MarkerObserver {
     /// the observer looks next, when it would not have without this.
     pub(crate) fn fault(&mut self, page: PageIndex, block: PageRange, now: Nanos) -> Option<Nanos> {
         let hit = self.armed.iter().position(|marker| marker.contains(page));
-        if hit.is_none() && self.covered[page.0 as usize] {
+        if hit.is_none() && self.covered.get(page.0) {
             return None;
         }
         if let Some(marker) = hit {
