@@ -14,7 +14,7 @@ use super::report::Counts;
 use super::setup::{CacheState, Setup};
 use crate::costs::Costs;
 use crate::device::Device;
-use crate::kernel::{DaxExtents, Entry, FileKind, Io, Kernel, KernelOptions, ORDER_MAX};
+use crate::kernel::{DaxExtents, Entry, FaultKind, FileKind, Io, Kernel, KernelOptions, ORDER_MAX};
 use crate::observer::block_of;
 use crate::strategy::{Carrier, Sees, Strategy};
 use crate::workload::Workload;
@@ -50,6 +50,8 @@ pub(crate) struct World<'a> {
     /// How many different pages the oracle was asked for.
     foreseen: u64,
     around: PageCount,
+    /// Bios of one request; kept for its memory.
+    merged: Vec<Io>,
     /// Threads that wait for the read that begins at this page.
     waiting: Vec<(PageIndex, ThreadId)>,
     /// A planned read whose end is looked out for, to learn how long the device takes.
@@ -102,6 +104,7 @@ impl<'a> World<'a> {
             is_read: setup.kernel.file_kind == FileKind::Disk && setup.cache == CacheState::Cold,
             foreseen: 0,
             around: setup.around(),
+            merged: Vec::new(),
             waiting: Vec::new(),
             arriving: None,
             watch,
@@ -146,12 +149,29 @@ impl<'a> World<'a> {
     }
 
     /// Hands to the device what the kernel wants read; `clock` pays for handing it over.
+    ///
+    /// Bios that follow each other in the file are merged while they are plugged, up to the device's
+    /// largest request, and arrive with it (KERNEL.md 1.5; block/blk-merge.c, blk_attempt_plug_merge).
+    /// That takes pages which follow each other in memory too, as those of one window mostly do.
     pub(crate) fn submit(&mut self, clock: &mut Clock) {
-        for io in self.kernel.take_ios() {
-            let len = PageSize::FOUR_KIB.len_of(io.range.count());
-            let (done, requests) = self.device.read(clock.now(), len);
+        let request_max = self.device.model().request_max;
+        let mut ios = self.kernel.take_ios().peekable();
+        while let Some(first) = ios.next() {
+            self.merged.clear();
+            self.merged.push(first);
+            let (start, mut end) = (first.range.start, first.range.end);
+            let len_to = |end: PageIndex| PageSize::FOUR_KIB.len_of(end.since(start));
+            let fits =
+                |next: &Io, end| next.range.start == end && len_to(next.range.end).0 <= request_max;
+            while let Some(next) = ios.next_if(|next| fits(next, end)) {
+                end = next.range.end;
+                self.merged.push(next);
+            }
+            let (done, requests) = self.device.read(clock.now(), len_to(end));
             clock.spend(Kind::PageCache, Nanos(self.costs.io_submit.0 * requests));
-            self.events.push(done.max(clock.now()), Event::Arrived(io));
+            for io in self.merged.drain(..) {
+                self.events.push(done.max(clock.now()), Event::Arrived(io));
+            }
         }
     }
 
@@ -201,7 +221,7 @@ impl<'a> World<'a> {
     }
 
     /// A reader's fault has mapped `page` and what is around it: whoever is there to see it may.
-    pub(crate) fn faulted(&mut self, page: PageIndex, now: Nanos) {
+    pub(crate) fn faulted(&mut self, page: PageIndex, kind: FaultKind, now: Nanos) {
         let Some(follow) = &mut self.follow else { return };
         match follow.sees {
             Sees::Faults => {
@@ -209,10 +229,8 @@ impl<'a> World<'a> {
                 self.wake_helper(Nanos(now.0 + self.costs.wake_up.0));
             }
             Sees::Markers => {
-                let folio = self.kernel.folio_order(page).unwrap_or(0);
-                let folio = PageCount(1 << folio.min(9));
-                let all = self.ledger.all();
-                let block = block_of(page, self.around.max(folio)).intersect(all);
+                let block = self.touched(page, kind);
+                let Some(follow) = &mut self.follow else { return };
                 if let Some(due) = follow.observer.fault(page, block, now) {
                     self.events.push(due, Event::Look);
                 }
@@ -220,11 +238,34 @@ impl<'a> World<'a> {
         }
     }
 
+    /// What a look makes of a fault: the block that was mapped. Where the kernel read around the page,
+    /// the edges of what it read tell which page it was (the engine's `observe/pinpoint.rs`).
+    fn touched(&self, page: PageIndex, kind: FaultKind) -> PageRange {
+        let ra_pages = self.kernel.options().ra_pages;
+        let is_told = kind == FaultKind::Major && ra_pages.0 >= 4 && page.0 >= ra_pages.0 / 2;
+        if is_told && self.kernel.options().file_kind == FileKind::Disk {
+            return PageRange::at(page, PageCount(1));
+        }
+        let folio = self.kernel.folio_order(page).unwrap_or(0);
+        let folio = PageCount(1 << folio.min(9));
+        block_of(page, self.around.max(folio)).intersect(self.ledger.all())
+    }
+
     /// The observer looks: what appeared since its last look is the readers' doing.
     pub(crate) fn look(&mut self, at: Nanos) {
-        let Some(follow) = &mut self.follow else { return };
+        // Who looks is who fetches: it looks again as soon as its call has returned.
+        if !self.idle.is_empty() {
+            self.look_now(at);
+        }
+    }
+
+    /// The observer looks, if there is anything that it does not know.
+    pub(crate) fn look_now(&mut self, at: Nanos) {
+        let Some(follow) = self.follow.as_mut().filter(|follow| follow.observer.has_seen()) else {
+            return;
+        };
         let kernel = &self.kernel;
-        let seen = follow.observer.look(|range, out| out.extend(kernel.mapped_runs(range)));
+        let seen = follow.observer.look(at, |range, out| out.extend(kernel.mapped_runs(range)));
         self.counts.looks += 1;
         if !seen.is_empty() {
             self.tell(&Told::Touched { pages: &seen, at }, at);

@@ -32,6 +32,10 @@ pub(crate) struct Reader {
     doing: Doing,
     tlb: Tlb,
     file: FileId,
+    /// The page that it accessed last.
+    last: PageIndex,
+    /// Pages that it has accessed since its last fault.
+    since_fault: u64,
     /// The page that it is about to access was just faulted in.
     is_disturbed: bool,
     /// Since when it waits for a page that is late.
@@ -85,6 +89,8 @@ impl Reader {
             doing,
             tlb: Tlb::new(),
             file: FileId::MAPPED,
+            last: PageIndex(0),
+            since_fault: 0,
             is_disturbed: false,
             late_since: None,
         }
