@@ -59,7 +59,7 @@ pub(crate) fn validate(arguments: &Arguments) -> Result<(), Error> {
         let count = predicted.len();
         output::line(&format!("{count} predictions in {}, SHA-256 {hash}", path.display()))?;
     }
-    let measured = validate::measure(&plan, &files, &mut |_, _| {}).map_err(wrong)?;
+    let measured = validate::measure(&plan, &setup, &files, &mut |_, _| {}).map_err(wrong)?;
     let (cells, score) = validate::score(&predicted, &measured, WAYS.len());
     if arguments.json {
         return print_json(&cells, &score, &hash);

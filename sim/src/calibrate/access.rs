@@ -38,8 +38,7 @@ pub(super) fn measure(fixture: &Fixture, round: &mut Round) -> io::Result<()> {
     round.insert("access_line", line - tlb_miss);
     round.insert("tlb_miss", tlb_miss);
     round.insert("access_back", in_blocks(&map, BACK_BLOCK)? - page);
-    // Of the two pages of a block one is far from the page before it, and one is beside it.
-    round.insert("access_far", 2.0 * (pairs(&map)? - page));
+    round.insert("access_far", alone(&map)? - page);
     drop(map);
     let Copies { byte, summing, folio } = copies(fixture)?;
     round.insert("copy", byte);
@@ -64,27 +63,29 @@ fn in_blocks(map: &[u8], block: u64) -> io::Result<f64> {
     sum_pages(map, block, pages)
 }
 
-/// Nanoseconds a page, of pages that are read two by two.
-fn pairs(map: &[u8]) -> io::Result<f64> {
-    sum_pages(map, 2 * PAGE, |start| start / PAGE..start / PAGE + 2)
+/// Nanoseconds a page, of the first of every two.
+fn alone(map: &[u8]) -> io::Result<f64> {
+    sum_pages(map, 2 * PAGE, |start| start / PAGE..start / PAGE + 1)
 }
 
-/// Sums the pages of every block, in a shuffled order of blocks.
+/// Sums pages of every block, in a shuffled order of blocks.
 fn sum_pages<P: Iterator<Item = u64>>(
     map: &[u8],
     block: u64,
     pages: impl Fn(u64) -> P,
 ) -> io::Result<f64> {
     let order = Scatter::new(map.len() as u64 / block, 5);
+    let mut count = 0u32;
     let all = time(|| {
         for number in 0..map.len() as u64 / block {
             for page in pages(order.at(number) * block) {
                 black_box(sum(&map[(page * PAGE) as usize..((page + 1) * PAGE) as usize]));
+                count += 1;
             }
         }
         Ok(())
     })?;
-    Ok(all / (map.len() as f64 / PAGE as f64))
+    Ok(all / f64::from(count))
 }
 
 /// Nanoseconds of read(2).

@@ -134,7 +134,7 @@ const HOW: &[(&str, &str)] = &[
         "access_back",
         "blocks of 2 MiB in shuffled order, their pages backwards, less pages in order",
     ),
-    ("access_far", "pairs of pages in shuffled order, less pages in order; twice that"),
+    ("access_far", "every second page in shuffled order, less pages in order"),
     (
         "access_disturbed",
         "a page of each 64 KiB in shuffled order, with its fault and without, less the fault",
@@ -154,11 +154,19 @@ const HOW: &[(&str, &str)] = &[
     ("io_submit", "the same: intercept, less mode_switch and syscall"),
     (
         "device_latency",
-        "direct reads one at a time: intercept over 4 KiB to 1 MiB, less device_request",
+        "direct reads one at a time: intercept over 4 KiB to 1 MiB, less io_submit, device_turn and device_request",
+    ),
+    (
+        "device_turn",
+        "direct reads of 128 KiB, 2 at once: time for each, less its transfer and device_request",
     ),
     ("device_request", "direct reads of 4 KiB, 32 at once: time for each, less its transfer"),
+    (
+        "device_segment",
+        "posix_fadvise(WILLNEED) of a cold file until it is there: each page, less its bytes and request",
+    ),
     ("device_bandwidth", "direct reads of 2 MiB, 8 at once"),
-    ("device_queue_depth", "requests a second of 4 KiB at 32 at once, times device_latency"),
+    ("device_queue_depth", "as many as were read at once"),
     ("device_request_max", "max_sectors_kb of the disk"),
 ];
 

@@ -158,7 +158,9 @@ impl DeviceModel {
         let model = DeviceModel {
             latency_ns: Nanos(sheet.whole("device_latency")?),
             jitter_permille: sheet.scaled("device_jitter", 1000.0)?,
+            turn_ns: Nanos(sheet.whole("device_turn")?),
             request_ns: Nanos(sheet.whole("device_request")?),
+            segment_ns: Nanos(sheet.whole("device_segment")?),
             bytes_per_s: sheet.whole("device_bandwidth")?,
             queue_depth: usize::try_from(sheet.whole("device_queue_depth")?).unwrap_or(usize::MAX),
             request_max: sheet.whole("device_request_max")?,

@@ -95,7 +95,7 @@ impl Helper {
         }
     }
 
-    /// Adds a step to `absent`, unless it is there. How it went, or none for one that its reader came
+    /// Adds a step to `absent`, unless it is there; steps that follow each other are read as one. How it went, or none for one that its reader came
     /// to first, or that is left to the kernel: that says nothing.
     fn step(
         &mut self,
@@ -111,7 +111,11 @@ impl Helper {
             Found::Left if range.count() >= STEP_LEFT_PAGES => None,
             Found::Left | Found::Absent => {
                 world.fetch(range, Want::Cached);
-                absent.push(range);
+                match absent.last_mut() {
+                    Some(last) if last.end == range.start => last.end = range.end,
+                    Some(last) if last.start == range.end => last.start = range.start,
+                    _ => absent.push(range),
+                }
                 Some(Outcome::Done)
             }
         }

@@ -50,8 +50,6 @@ pub(crate) struct World<'a> {
     /// How many different pages the oracle was asked for.
     foreseen: u64,
     around: PageCount,
-    /// Bios of one request; kept for its memory.
-    merged: Vec<Io>,
     /// Threads that wait for the read that begins at this page.
     waiting: Vec<(PageIndex, ThreadId)>,
     /// A planned read whose end is looked out for, to learn how long the device takes.
@@ -104,7 +102,6 @@ impl<'a> World<'a> {
             is_read: setup.kernel.file_kind == FileKind::Disk && setup.cache == CacheState::Cold,
             foreseen: 0,
             around: setup.around(),
-            merged: Vec::new(),
             waiting: Vec::new(),
             arriving: None,
             watch,
@@ -149,29 +146,13 @@ impl<'a> World<'a> {
     }
 
     /// Hands to the device what the kernel wants read; `clock` pays for handing it over.
-    ///
-    /// Bios that follow each other in the file are merged while they are plugged, up to the device's
-    /// largest request, and arrive with it (KERNEL.md 1.5; block/blk-merge.c, blk_attempt_plug_merge).
-    /// That takes pages which follow each other in memory too, as those of one window mostly do.
     pub(crate) fn submit(&mut self, clock: &mut Clock) {
-        let request_max = self.device.model().request_max;
-        let mut ios = self.kernel.take_ios().peekable();
-        while let Some(first) = ios.next() {
-            self.merged.clear();
-            self.merged.push(first);
-            let (start, mut end) = (first.range.start, first.range.end);
-            let len_to = |end: PageIndex| PageSize::FOUR_KIB.len_of(end.since(start));
-            let fits =
-                |next: &Io, end| next.range.start == end && len_to(next.range.end).0 <= request_max;
-            while let Some(next) = ios.next_if(|next| fits(next, end)) {
-                end = next.range.end;
-                self.merged.push(next);
-            }
-            let (done, requests) = self.device.read(clock.now(), len_to(end));
+        for io in self.kernel.take_ios() {
+            let len = PageSize::FOUR_KIB.len_of(io.range.count());
+            let requests = self.device.model().requests(len);
             clock.spend(Kind::PageCache, Nanos(self.costs.io_submit.0 * requests));
-            for io in self.merged.drain(..) {
-                self.events.push(done.max(clock.now()), Event::Arrived(io));
-            }
+            let done = self.device.read(clock.now(), len, u64::from(io.folios));
+            self.events.push(done, Event::Arrived(io));
         }
     }
 
