@@ -11,12 +11,16 @@ use crate::Error;
 /// once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeviceModel {
-    /// From the start of a request to its first byte.
+    /// From when a request is made until the device may turn to it.
     pub latency_ns: Nanos,
     /// The mean of what is added to it at random (exponential), in thousandths of it.
     pub jitter_permille: u64,
+    /// What the device takes to turn to the requests that wait for it, once for all of them.
+    pub turn_ns: Nanos,
     /// What each request takes of the device alone: no more than one in this time.
     pub request_ns: Nanos,
+    /// What each piece of memory that a request fills takes more, beyond its bytes.
+    pub segment_ns: Nanos,
     /// The bytes of all requests together in one second; at least 1.
     pub bytes_per_s: u64,
     /// How many requests wait out their latency at once; at least 1. More have to queue.
@@ -30,7 +34,9 @@ impl Default for DeviceModel {
         DeviceModel {
             latency_ns: Nanos(98_000),
             jitter_permille: 0,
+            turn_ns: Nanos(0),
             request_ns: Nanos(0),
+            segment_ns: Nanos(0),
             bytes_per_s: 2_200_000_000,
             queue_depth: 32,
             request_max: 1 << 20,
@@ -55,6 +61,12 @@ impl DeviceModel {
         Ok(())
     }
 
+    /// How many requests it takes to read `len` bytes.
+    #[must_use]
+    pub fn requests(&self, len: ByteLen) -> u64 {
+        len.0.div_ceil(self.request_max)
+    }
+
     /// How long `len` bytes take on the wire.
     #[must_use]
     pub fn transfer(&self, len: ByteLen) -> Nanos {
@@ -70,6 +82,8 @@ pub(crate) struct Device {
     /// When each place in the queue is free again.
     queue: Vec<Nanos>,
     bus_free: Nanos,
+    /// When it last turned to what waited.
+    turned_at: Option<Nanos>,
     rng: Rng,
     requests: u64,
     bytes: u64,
@@ -77,8 +91,15 @@ pub(crate) struct Device {
 
 impl Device {
     pub(crate) fn new(model: DeviceModel, seed: u64) -> Device {
-        let queue = vec![Nanos(0); model.queue_depth];
-        Device { model, queue, bus_free: Nanos(0), rng: Rng::new(seed), requests: 0, bytes: 0 }
+        Device {
+            model,
+            queue: vec![Nanos(0); model.queue_depth],
+            bus_free: Nanos(0),
+            turned_at: None,
+            rng: Rng::new(seed),
+            requests: 0,
+            bytes: 0,
+        }
     }
 
     pub(crate) fn model(&self) -> &DeviceModel {
@@ -90,27 +111,38 @@ impl Device {
         (self.requests, self.bytes)
     }
 
-    /// Asks for `len` bytes at `at`, in as many requests as it takes; the answer is when they are
-    /// all there, and how many requests that were.
-    pub(crate) fn read(&mut self, at: Nanos, len: ByteLen) -> (Nanos, u64) {
-        let (mut left, mut done, mut count) = (len.0, at, 0);
+    /// Asks for `len` bytes at `at`, which fill `segments` pieces of memory, in as many requests as it
+    /// takes; the answer is when they are all there.
+    pub(crate) fn read(&mut self, at: Nanos, len: ByteLen, segments: u64) -> Nanos {
+        let (mut left, mut segments_left, mut done) = (len.0, segments, at);
         while left > 0 {
             let piece = left.min(self.model.request_max);
-            done = done.max(self.request(at, ByteLen(piece)));
+            let share = segments_left * piece / left;
+            done = done.max(self.request(at, ByteLen(piece), share));
             left -= piece;
-            count += 1;
+            segments_left -= share;
         }
-        (done, count)
+        done
     }
 
-    fn request(&mut self, at: Nanos, len: ByteLen) -> Nanos {
+    fn request(&mut self, at: Nanos, len: ByteLen, segments: u64) -> Nanos {
         self.requests += 1;
         self.bytes += len.0;
         let latency = self.latency();
+        let per_piece = self.model.segment_ns.0.saturating_mul(segments);
         let transfer = self.model.transfer(len).0 + self.model.request_ns.0;
+        let transfer = transfer.saturating_add(per_piece);
         let place = self.queue.iter_mut().min().expect("a queue has a place");
         let start = at.max(*place);
-        let first_byte = start.0.saturating_add(latency).max(self.bus_free.0);
+        let ready = Nanos(start.0.saturating_add(latency));
+        let begin = ready.max(self.bus_free);
+        // Whoever was there when it last turned to those that wait is served with them.
+        let first_byte = if self.turned_at.is_some_and(|turned| ready <= turned) {
+            begin.0
+        } else {
+            self.turned_at = Some(begin);
+            begin.0.saturating_add(self.model.turn_ns.0)
+        };
         let done = Nanos(first_byte.saturating_add(transfer));
         *place = done;
         self.bus_free = done;
@@ -139,7 +171,7 @@ mod tests {
     }
 
     fn read(device: &mut Device, at: u64, len: u64) -> u64 {
-        device.read(Nanos(at), ByteLen(len)).0.0
+        device.read(Nanos(at), ByteLen(len), 1).0
     }
 
     #[test]
@@ -164,7 +196,21 @@ mod tests {
     fn what_is_larger_than_a_request_is_cut_and_each_piece_costs() {
         let model = DeviceModel { request_max: 4096, request_ns: Nanos(10), ..model(8) };
         let mut device = Device::new(model, 1);
-        assert_eq!(device.read(Nanos(0), ByteLen(8192)), (Nanos(100 + 2 * (4096 + 10)), 2));
+        let (at, len) = (Nanos(0), ByteLen(8192));
+        assert_eq!(device.read(at, len, 2), Nanos(100 + 2 * (4096 + 10)));
+        assert_eq!((device.traffic().0, model.requests(len)), (2, 2));
+        let mut device = Device::new(DeviceModel { segment_ns: Nanos(7), ..model }, 1);
+        assert_eq!(device.read(at, len, 5), Nanos(100 + 2 * (4096 + 10) + 5 * 7));
+    }
+
+    #[test]
+    fn requests_that_wait_are_turned_to_together() {
+        let mut device = Device::new(DeviceModel { turn_ns: Nanos(30), ..model(8) }, 1);
+        assert_eq!(read(&mut device, 0, 50), 100 + 30 + 50);
+        // Both come while it works: one turn for the two of them.
+        assert_eq!(read(&mut device, 1, 50), 180 + 30 + 50);
+        assert_eq!(read(&mut device, 2, 50), 260 + 50);
+        assert_eq!(read(&mut device, 1000, 50), 1000 + 100 + 30 + 50);
     }
 
     #[test]

@@ -21,7 +21,9 @@
 //! # Not modelled yet
 //! Strategies with guards or userfaultfd (the kernel has their rules, the costs their prices, no
 //! strategy uses them: `signals_ns` is always 0). The engine's observer is the marker observer alone:
-//! it does not switch itself off where markers are false, and does not watch single steps. All files
+//! it does not switch itself off where markers are false, finds every fault outside of windows (no sweep
+//! that comes late), and does not tell that a reader went on behind a step. Its fetcher asks for runs by MADV_WILLNEED; it
+//! does not drive the kernel's own read-ahead as the engine may. All files
 //! of a workload are parts of one modelled file. Unmapping at the end of a run is not timed.
 #![forbid(unsafe_code)]
 

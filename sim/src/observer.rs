@@ -7,12 +7,14 @@
 use mmap_ahead::page::{Nanos, PageCount, PageIndex, PageRange};
 use mmap_ahead::policy::Window;
 
+use crate::kernel::Bits;
+
 #[derive(Clone, Debug)]
 pub(crate) struct MarkerObserver {
     block: PageCount,
-    look_period: Nanos,
+    pace: Pace,
     /// For each page: is it in a window that was carried out?
-    covered: Vec<bool>,
+    covered: Bits,
     armed: Vec<PageRange>,
     /// Where something appeared since the last look.
     seen: Vec<PageRange>,
@@ -20,12 +22,12 @@ pub(crate) struct MarkerObserver {
 }
 
 impl MarkerObserver {
-    /// An observer of `pages` that looks every `look_period`; a marker is a block of `block` pages.
+    /// An observer of `pages` that looks every `look_period` at most; a marker is a block of `block` pages.
     pub(crate) fn new(pages: PageCount, block: PageCount, look_period: Nanos) -> MarkerObserver {
         MarkerObserver {
             block,
-            look_period: look_period.max(Nanos(1)),
-            covered: vec![false; usize::try_from(pages.0).unwrap_or(usize::MAX)],
+            pace: Pace::new(look_period),
+            covered: Bits::new(pages.0),
             armed: Vec::new(),
             seen: Vec::new(),
             false_markers: 0,
@@ -40,7 +42,7 @@ impl MarkerObserver {
 
     /// A helper begins to map `window`; an older marker inside it says nothing any more.
     pub(crate) fn cover(&mut self, window: PageRange) {
-        self.covered[window.start.0 as usize..window.end.0 as usize].fill(true);
+        self.covered.set_range(window.start.0, window.end.0);
         let before = self.armed.len();
         self.armed.retain(|marker| marker.intersect(window).is_empty());
         self.false_markers += (before - self.armed.len()) as u64;
@@ -60,7 +62,7 @@ impl MarkerObserver {
     /// the observer looks next, when it would not have without this.
     pub(crate) fn fault(&mut self, page: PageIndex, block: PageRange, now: Nanos) -> Option<Nanos> {
         let hit = self.armed.iter().position(|marker| marker.contains(page));
-        if hit.is_none() && self.covered[page.0 as usize] {
+        if hit.is_none() && self.covered.get(page.0) {
             return None;
         }
         if let Some(marker) = hit {
@@ -68,16 +70,22 @@ impl MarkerObserver {
         }
         let is_first = self.seen.is_empty();
         self.seen.push(block);
-        let period = self.look_period.0;
-        is_first.then(|| Nanos((now.0 / period).saturating_add(1).saturating_mul(period)))
+        is_first.then(|| self.pace.next_after(now))
     }
 
-    /// What a look finds: disjoint ranges that ascend, in no order of time (TRAPS 4). `mapped` adds
+    /// Whether the next look finds anything.
+    pub(crate) fn has_seen(&self) -> bool {
+        !self.seen.is_empty()
+    }
+
+    /// What a look at `now` finds: disjoint ranges that ascend, in no order of time (TRAPS 4). `mapped` adds
     /// the mapped runs of a range.
     pub(crate) fn look(
         &mut self,
+        now: Nanos,
         mapped: impl Fn(PageRange, &mut Vec<PageRange>),
     ) -> Vec<PageRange> {
+        self.pace.progressed(now);
         let mut seen = std::mem::take(&mut self.seen);
         seen.sort_unstable_by_key(|range| range.start);
         let mut found = Vec::with_capacity(seen.len());
@@ -95,6 +103,49 @@ impl MarkerObserver {
     /// Markers that were mapped before anyone could watch them.
     pub(crate) fn false_markers(&self) -> u64 {
         self.false_markers
+    }
+}
+
+/// When the observer looks: as the engine does (`runtime/pace.rs`, whose constants these are, for a
+/// shortest interval of 20 us).
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    interval_min: u64,
+    interval: u64,
+    looked_at: u64,
+    progress_at: Option<u64>,
+}
+
+/// The first look at a new mapping, in shortest intervals; the longest interval of a reader that goes on,
+/// and of one that does not.
+const FIRST: u64 = 5;
+const MOVING_MAX: u64 = 25;
+const WAITING_MAX: u64 = 500;
+
+impl Pace {
+    fn new(interval_min: Nanos) -> Pace {
+        let interval_min = interval_min.0.clamp(1, u64::MAX / WAITING_MAX);
+        let interval = FIRST * interval_min;
+        Pace { interval_min, interval, looked_at: 0, progress_at: None }
+    }
+
+    /// The first look after `now`: those before it find nothing, and come less and less often.
+    fn next_after(&mut self, now: Nanos) -> Nanos {
+        let interval_max = WAITING_MAX * self.interval_min;
+        while self.interval < interval_max && self.looked_at + self.interval <= now.0 {
+            self.looked_at += self.interval;
+            self.interval = (self.interval * 3 / 2).clamp(self.interval + 1, interval_max);
+        }
+        let vain = now.0.saturating_sub(self.looked_at) / self.interval;
+        self.looked_at += vain * self.interval;
+        Nanos(self.looked_at.saturating_add(self.interval))
+    }
+
+    /// A look at `now` finds that the reader went on.
+    fn progressed(&mut self, now: Nanos) {
+        let took = self.progress_at.replace(now.0).map_or(0, |before| now.0.saturating_sub(before));
+        self.interval = (took / 4).clamp(self.interval_min, MOVING_MAX * self.interval_min);
+        self.looked_at = now.0;
     }
 }
 
@@ -117,7 +168,7 @@ mod tests {
     }
 
     fn look(observer: &mut MarkerObserver) -> Vec<PageRange> {
-        observer.look(|range, out| out.push(range))
+        observer.look(Nanos(0), |range, out| out.push(range))
     }
 
     /// Does a look after this fault find it?
@@ -154,17 +205,32 @@ mod tests {
     }
 
     #[test]
-    fn a_look_comes_at_the_end_of_the_period_and_finds_a_set() {
+    fn a_look_comes_at_the_end_of_the_interval_and_finds_a_set() {
         let mut observer = observer();
         let fault = |observer: &mut MarkerObserver, start, end, now| {
             observer.fault(PageIndex(start), pages(start, end), Nanos(now))
         };
-        assert_eq!(fault(&mut observer, 32, 48, 250), Some(Nanos(300)));
-        assert_eq!(fault(&mut observer, 0, 16, 280), None, "it looks at 300 anyway");
+        assert_eq!(fault(&mut observer, 32, 48, 250), Some(Nanos(500)), "the first");
+        assert_eq!(fault(&mut observer, 0, 16, 280), None, "it looks at 500 anyway");
         fault(&mut observer, 16, 32, 290);
         fault(&mut observer, 64, 80, 299);
         assert_eq!(look(&mut observer), [pages(0, 48), pages(64, 80)]);
         assert_eq!(look(&mut observer), []);
+    }
+
+    #[test]
+    fn looks_are_as_frequent_as_the_reader_moves() {
+        let mut pace = Pace::new(Nanos(100));
+        assert_eq!(pace.next_after(Nanos(0)), Nanos(500));
+        assert_eq!(pace.next_after(Nanos(600)), Nanos(1250), "in vain at 500: half as long again");
+        pace.progressed(Nanos(1250));
+        assert_eq!(pace.next_after(Nanos(1260)), Nanos(1350));
+        pace.progressed(Nanos(2250));
+        assert_eq!(pace.next_after(Nanos(2250)), Nanos(2500), "four times until it moves on");
+        pace.progressed(Nanos(1_000_000));
+        assert_eq!(pace.next_after(Nanos(1_000_000)), Nanos(1_002_500));
+        let late = pace.next_after(Nanos(1 << 40)).0;
+        assert!((1 << 40..(1 << 40) + 50_001).contains(&late), "at least every 500 intervals");
     }
 
     #[test]

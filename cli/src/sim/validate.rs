@@ -59,7 +59,7 @@ pub(crate) fn validate(arguments: &Arguments) -> Result<(), Error> {
         let count = predicted.len();
         output::line(&format!("{count} predictions in {}, SHA-256 {hash}", path.display()))?;
     }
-    let measured = validate::measure(&plan, &files, &mut |_, _| {}).map_err(wrong)?;
+    let measured = validate::measure(&plan, &setup, &files, &mut |_, _| {}).map_err(wrong)?;
     let (cells, score) = validate::score(&predicted, &measured, WAYS.len());
     if arguments.json {
         return print_json(&cells, &score, &hash);
@@ -115,13 +115,15 @@ fn row(cell: &Scored) -> Vec<String> {
 }
 
 fn verdict(score: &Score) -> String {
-    let Score { cells, median_abs_error, cells_within, spearman, .. } = score;
+    let Score { cells, median_abs_error, cells_within, orders, spearman, .. } = score;
     format!(
         "median error {:.1}% (bar: 15%), {cells_within} of {cells} cells within 15%\n\
-         order of the ways: Spearman {spearman:.2} on average (bar: 0.9), {:.2} at worst; of all \
-         speed-ups together {:.2}\n{}",
+         order of the ways: Spearman {spearman:.2} on average (bar: 0.9), {:.2} at worst, over the \
+         {orders} patterns in which they can be told apart\n\
+         without ties, over all of them: {:.2}; of all speed-ups together {:.2}\n{}",
         median_abs_error * 100.0,
         score.spearman_worst,
+        score.spearman_untied,
         score.spearman_speedups,
         if score.good { "both bars are met" } else { "NOT both bars are met" }
     )

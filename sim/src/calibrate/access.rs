@@ -8,11 +8,15 @@ use std::os::unix::fs::FileExt;
 use mmap_ahead::lab::{Peer, map_peer};
 use mmap_ahead_bench::cache::CacheState;
 use mmap_ahead_bench::checksum::Checksum;
+use mmap_ahead_bench::random::Scatter;
 
 use super::Round;
 use super::fixture::{Fixture, LEN, PAGE, time, touch_every};
 use super::line::theil_sen;
 use crate::costs::Preset;
+
+/// Blocks of so many bytes are read from their last page to their first, in a shuffled order.
+const BACK_BLOCK: u64 = 2 << 20;
 
 /// Lengths of read(2) between which its slope is taken.
 const COPIES: [u64; 5] = [16 << 10, 32 << 10, 64 << 10, 128 << 10, 256 << 10];
@@ -33,10 +37,13 @@ pub(super) fn measure(fixture: &Fixture, round: &mut Round) -> io::Result<()> {
     round.insert("access_page", page - tlb_miss);
     round.insert("access_line", line - tlb_miss);
     round.insert("tlb_miss", tlb_miss);
+    round.insert("access_back", in_blocks(&map, BACK_BLOCK)? - page);
+    round.insert("access_far", alone(&map)? - page);
     drop(map);
-    let (copy, copied) = copies(fixture)?;
-    round.insert("copy", copy);
-    round.insert("access_copied", copied);
+    let Copies { byte, summing, folio } = copies(fixture)?;
+    round.insert("copy", byte);
+    round.insert("access_copied", summing);
+    round.insert("folio_read", folio);
     Ok(())
 }
 
@@ -50,22 +57,65 @@ pub(super) fn sum(bytes: &[u8]) -> u64 {
     checksum.value()
 }
 
-/// Nanoseconds a byte of read(2), and for summing 4 KiB of what it brought.
-fn copies(fixture: &Fixture) -> io::Result<(f64, f64)> {
+/// Nanoseconds a page, of blocks that are read backwards.
+fn in_blocks(map: &[u8], block: u64) -> io::Result<f64> {
+    let pages = |start: u64| (start / PAGE..(start + block) / PAGE).rev();
+    sum_pages(map, block, pages)
+}
+
+/// Nanoseconds a page, of the first of every two.
+fn alone(map: &[u8]) -> io::Result<f64> {
+    sum_pages(map, 2 * PAGE, |start| start / PAGE..start / PAGE + 1)
+}
+
+/// Sums pages of every block, in a shuffled order of blocks.
+fn sum_pages<P: Iterator<Item = u64>>(
+    map: &[u8],
+    block: u64,
+    pages: impl Fn(u64) -> P,
+) -> io::Result<f64> {
+    let order = Scatter::new(map.len() as u64 / block, 5);
+    let mut count = 0u32;
+    let all = time(|| {
+        for number in 0..map.len() as u64 / block {
+            for page in pages(order.at(number) * block) {
+                black_box(sum(&map[(page * PAGE) as usize..((page + 1) * PAGE) as usize]));
+                count += 1;
+            }
+        }
+        Ok(())
+    })?;
+    Ok(all / f64::from(count))
+}
+
+/// Nanoseconds of read(2).
+struct Copies {
+    /// A byte.
+    byte: f64,
+    /// For summing 4 KiB of what it brought.
+    summing: f64,
+    /// A folio.
+    folio: f64,
+}
+
+/// The disk's file is in large folios, the one in memory has one for each page.
+fn copies(fixture: &Fixture) -> io::Result<Copies> {
     CacheState::Warm.prepare(&fixture.disk).map_err(io::Error::other)?;
     let file = File::open(&fixture.disk)?;
     let mut buffer = vec![0; 256 << 10];
-    let mut points = Vec::new();
-    for len in COPIES {
-        let each = walk(&file, &mut buffer[..len as usize], |_| {})?;
-        points.push((len as f64, each));
-    }
-    let longest = points.last().map_or(0.0, |point| point.1);
+    let mut points = |file: &File| -> io::Result<Vec<(f64, f64)>> {
+        let point = |len: u64| Ok((len as f64, walk(file, &mut buffer[..len as usize], |_| {})?));
+        COPIES.into_iter().map(point).collect()
+    };
+    let (large, small) = (points(&file)?, points(&fixture.memory)?);
+    let longest = large.last().map_or(0.0, |point| point.1);
     let summed = walk(&file, &mut buffer, |bytes| {
         black_box(sum(bytes));
     })?;
     let pages = (256 << 10) as f64 / PAGE as f64;
-    Ok((theil_sen(&points).slope, (summed - longest) / pages))
+    let byte = theil_sen(&large).slope;
+    let folio = (theil_sen(&small).slope - byte) * PAGE as f64;
+    Ok(Copies { byte, summing: (summed - longest) / pages, folio })
 }
 
 /// Reads a quarter of the file a buffer at a time; nanoseconds for each.

@@ -2,17 +2,17 @@
 
 use std::hint::black_box;
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use memmap2::Advice;
 use mmap_ahead::lab::{Peer, map_peer};
 use rustix::process::getppid;
 use signal_hook::consts::SIGUSR1;
 
 use super::Round;
-use super::fixture::{Fixture, PAGE, map, time, time_each, wall};
+use super::fixture::{Fixture, LEN, PAGE, map, time, time_each, wall};
 
 /// How often what takes under a microsecond is repeated, and what takes more.
 const MANY: u32 = 20_000;
@@ -23,7 +23,7 @@ pub(super) fn measure(fixture: &Fixture, round: &mut Round) -> io::Result<()> {
         black_box(getppid());
         Ok(())
     })?;
-    let syscall = populate_mapped(fixture)? - mode_switch;
+    let syscall = read_nothing(fixture)? - mode_switch;
     round.insert("mode_switch", mode_switch);
     round.insert("syscall", syscall);
     round.insert("signal", signal()? - mode_switch);
@@ -35,12 +35,9 @@ pub(super) fn measure(fixture: &Fixture, round: &mut Round) -> io::Result<()> {
     Ok(())
 }
 
-/// A call that finds its work done.
-fn populate_mapped(fixture: &Fixture) -> io::Result<f64> {
-    let map = map(&fixture.memory)?;
-    let page = PAGE as usize;
-    map.advise_range(Advice::PopulateRead, 0, page)?;
-    time_each(MANY, || map.advise_range(Advice::PopulateRead, 0, page))
+/// A call that finds nothing to do.
+fn read_nothing(fixture: &Fixture) -> io::Result<f64> {
+    time_each(MANY, || fixture.memory.read_at(&mut [0], LEN).map(drop))
 }
 
 fn signal() -> io::Result<f64> {

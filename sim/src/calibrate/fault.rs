@@ -16,7 +16,7 @@ use super::access::sum;
 use super::fixture::{
     BLOCK, FILLED, Fixture, PAGE, SPARSE_LEN, TABLE, TABLES_LEN, faults, map, time, touch_every,
 };
-use super::line::{Line, theil_sen};
+use super::line::{Line, median, theil_sen};
 use crate::costs::Preset;
 
 const BLOCKS: f64 = (SPARSE_LEN / BLOCK) as f64;
@@ -49,7 +49,11 @@ pub(super) fn measure(fixture: &Fixture, round: &mut Round) -> io::Result<()> {
     let (_, file) = &fixture.sparse[fixture.sparse.len() - 1];
     round.insert("populate_step", populate(file)? - full * around.slope - table / BLOCKS_A_TABLE);
     let fault = bare + full * around.slope + table / BLOCKS_A_TABLE;
-    round.insert("access_disturbed", disturbance(file)? - fault);
+    // A fault between pages that are read takes more than one between touches, and the more of them.
+    let page = disturbance(file, PAGE)? - fault;
+    let block = disturbance(file, BLOCK)? - fault;
+    round.insert("access_disturbed", page);
+    round.insert("fault_cooled", (block - page) / (full - 1.0));
     Ok(())
 }
 
@@ -58,8 +62,7 @@ fn exception() -> f64 {
     Preset::Nvme.sheet().costs.get("exception").map_or(0.0, |cost| cost.value)
 }
 
-/// Touches a new mapping once every so many bytes: the fastest of some, since whatever disturbs a
-/// walk makes it slower, never faster.
+/// Touches a new mapping once every so many bytes: the median of some walks.
 fn touch_blocks(file: &File, every: u64) -> io::Result<f64> {
     let walk = || {
         let map = map(file)?;
@@ -68,7 +71,7 @@ fn touch_blocks(file: &File, every: u64) -> io::Result<f64> {
             Ok(())
         })
     };
-    (0..WALKS).try_fold(f64::INFINITY, |least, _| Ok(least.min(walk()?)))
+    Ok(median((0..WALKS).map(|_| walk()).collect::<io::Result<_>>()?))
 }
 
 /// Populating a block of 16 pages.
@@ -77,8 +80,7 @@ fn populate(file: &File) -> io::Result<f64> {
         let map = map(file)?;
         time(|| map.advise(Advice::PopulateRead))
     };
-    let all = (0..WALKS).try_fold(f64::INFINITY, |least, _| io::Result::Ok(least.min(walk()?)))?;
-    Ok(all / BLOCKS)
+    Ok(median((0..WALKS).map(|_| walk()).collect::<io::Result<_>>()?) / BLOCKS)
 }
 
 /// One entry of a large folio: a fault on the disk's file maps whole ones. `one` is what a fault
@@ -108,8 +110,9 @@ fn second_walk(map: &[u8]) -> io::Result<f64> {
     })
 }
 
-/// What the faults of a walk over whole blocks, in a shuffled order, take for each.
-fn disturbance(file: &File) -> io::Result<f64> {
+/// What the faults of a walk over blocks in a shuffled order, of each of which `len` bytes are read, take
+/// for each.
+fn disturbance(file: &File, len: u64) -> io::Result<f64> {
     let map = map(file)?;
     let blocks = SPARSE_LEN / BLOCK;
     let order = Scatter::new(blocks, 3);
@@ -117,7 +120,7 @@ fn disturbance(file: &File) -> io::Result<f64> {
         time(|| {
             for number in 0..blocks {
                 let start = (order.at(number) * BLOCK) as usize;
-                std::hint::black_box(sum(&map[start..start + BLOCK as usize]));
+                std::hint::black_box(sum(&map[start..start + len as usize]));
             }
             Ok(())
         })

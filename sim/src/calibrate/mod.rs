@@ -121,7 +121,7 @@ fn consistent(sheet: &mut Sheet) {
 /// How each cost that is measured here is measured.
 const HOW: &[(&str, &str)] = &[
     ("mode_switch", "getppid"),
-    ("syscall", "madvise(MADV_POPULATE_READ) of one mapped page, less mode_switch"),
+    ("syscall", "pread at the end of a file, less mode_switch"),
     ("signal", "raising SIGUSR1 with an empty handler, less mode_switch"),
     ("wake_up", "half a round trip of park and unpark between two threads"),
     ("lock", "a mutex that nobody else uses"),
@@ -130,8 +130,18 @@ const HOW: &[(&str, &str)] = &[
     ("access_page", "sum of a mapped page of tmpfs, less tlb_miss"),
     ("access_line", "one byte a mapped page, less tlb_miss"),
     ("access_copied", "sum of 4 KiB that pread has just copied"),
-    ("access_disturbed", "blocks of 64 KiB in shuffled order, with their faults and without"),
+    (
+        "access_back",
+        "blocks of 2 MiB in shuffled order, their pages backwards, less pages in order",
+    ),
+    ("access_far", "every second page in shuffled order, less pages in order"),
+    (
+        "access_disturbed",
+        "a page of each 64 KiB in shuffled order, with its fault and without, less the fault",
+    ),
+    ("fault_cooled", "the same, of all 16 pages: what each but the first adds"),
     ("copy", "pread of a warm file: slope over 16 to 256 KiB"),
+    ("folio_read", "pread of a file in memory: the same slope, less that of large folios"),
     ("minor_fault_base", "faults on 1 to 16 cached pages of tmpfs: intercept, less its parts"),
     ("pte", "faults that map whole large folios, less those that map one page"),
     ("folio_map", "faults on 1 to 16 cached pages of tmpfs: slope, less pte"),
@@ -144,11 +154,19 @@ const HOW: &[(&str, &str)] = &[
     ("io_submit", "the same: intercept, less mode_switch and syscall"),
     (
         "device_latency",
-        "direct reads one at a time: intercept over 4 KiB to 1 MiB, less device_request",
+        "direct reads one at a time: intercept over 4 KiB to 1 MiB, less io_submit, device_turn and device_request",
+    ),
+    (
+        "device_turn",
+        "direct reads of 128 KiB, 2 at once: time for each, less its transfer and device_request",
     ),
     ("device_request", "direct reads of 4 KiB, 32 at once: time for each, less its transfer"),
+    (
+        "device_segment",
+        "posix_fadvise(WILLNEED) of a cold file until it is there: each page, less its bytes and request",
+    ),
     ("device_bandwidth", "direct reads of 2 MiB, 8 at once"),
-    ("device_queue_depth", "requests a second of 4 KiB at 32 at once, times device_latency"),
+    ("device_queue_depth", "as many as were read at once"),
     ("device_request_max", "max_sectors_kb of the disk"),
 ];
 

@@ -24,6 +24,9 @@ pub struct Costs {
     pub syscall: Nanos,
     /// The handler's work for one fault, apart from locks, tables and entries.
     pub minor_fault_base: Nanos,
+    /// What a fault takes more for each page that its reader has read since the last one, beyond the
+    /// first, up to 16 pages: what the handler needs has left the caches.
+    pub fault_cooled: Nanos,
     /// Making one page-table entry.
     pub pte: Nanos,
     /// What each folio takes beyond its entries when it is mapped.
@@ -40,6 +43,11 @@ pub struct Costs {
     pub copy_ps: u64,
     /// Reading a mapped page whole, undisturbed, apart from the TLB miss.
     pub access_page: Nanos,
+    /// What the same takes more on the page before the last one: processors fetch ahead of a reader
+    /// that goes on, and hardly before it.
+    pub access_back: Nanos,
+    /// What it takes more on a page that is neither the last one nor beside it.
+    pub access_far: Nanos,
     /// What the same takes more right after a fault on that page.
     pub access_disturbed: Nanos,
     /// Reading 4 KiB that read(2) has just copied.
@@ -56,6 +64,8 @@ pub struct Costs {
     pub lock: Nanos,
     /// What the same takes more when another core had it last.
     pub lock_bounce: Nanos,
+    /// What read(2) takes for each folio that it copies from, beyond the bytes.
+    pub folio_read: Nanos,
     /// Allocating a folio and adding it to the page cache.
     pub folio_add: Nanos,
     /// The same, for each of its pages.
@@ -86,6 +96,7 @@ impl Costs {
             exception: ns("exception")?,
             syscall: ns("syscall")?,
             minor_fault_base: ns("minor_fault_base")?,
+            fault_cooled: ns("fault_cooled")?,
             pte: ns("pte")?,
             folio_map: ns("folio_map")?,
             pmd: ns("pmd")?,
@@ -94,6 +105,8 @@ impl Costs {
             tlb_miss: ns("tlb_miss")?,
             copy_ps: sheet.scaled("copy", 1000.0)?,
             access_page: ns("access_page")?,
+            access_back: ns("access_back")?,
+            access_far: ns("access_far")?,
             access_disturbed: ns("access_disturbed")?,
             access_copied: ns("access_copied")?,
             access_line: ns("access_line")?,
@@ -102,6 +115,7 @@ impl Costs {
             ipi: ns("ipi")?,
             lock: ns("lock")?,
             lock_bounce: ns("lock_bounce")?,
+            folio_read: ns("folio_read")?,
             folio_add: ns("folio_add")?,
             page_add: ns("page_add")?,
             io_submit: ns("io_submit")?,
@@ -144,7 +158,9 @@ impl DeviceModel {
         let model = DeviceModel {
             latency_ns: Nanos(sheet.whole("device_latency")?),
             jitter_permille: sheet.scaled("device_jitter", 1000.0)?,
+            turn_ns: Nanos(sheet.whole("device_turn")?),
             request_ns: Nanos(sheet.whole("device_request")?),
+            segment_ns: Nanos(sheet.whole("device_segment")?),
             bytes_per_s: sheet.whole("device_bandwidth")?,
             queue_depth: usize::try_from(sheet.whole("device_queue_depth")?).unwrap_or(usize::MAX),
             request_max: sheet.whole("device_request_max")?,

@@ -2,29 +2,29 @@
 
 /// As many bits as it was made with, all clear at first. Bits beyond its end read as clear.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Bits {
+pub(crate) struct Bits {
     words: Vec<u64>,
     len: u64,
 }
 
 impl Bits {
-    pub(super) fn new(len: u64) -> Bits {
+    pub(crate) fn new(len: u64) -> Bits {
         let words = usize::try_from(len.div_ceil(64)).expect("the pages of a file fit into memory");
         Bits { words: vec![0; words], len }
     }
 
     #[inline]
-    pub(super) fn get(&self, at: u64) -> bool {
+    pub(crate) fn get(&self, at: u64) -> bool {
         self.words.get((at / 64) as usize).is_some_and(|word| word >> (at % 64) & 1 != 0)
     }
 
-    pub(super) fn set(&mut self, at: u64) {
+    pub(crate) fn set(&mut self, at: u64) {
         debug_assert!(at < self.len);
         self.words[(at / 64) as usize] |= 1 << (at % 64);
     }
 
     /// Sets `from..to`; returns how many of them were clear.
-    pub(super) fn set_range(&mut self, from: u64, to: u64) -> u64 {
+    pub(crate) fn set_range(&mut self, from: u64, to: u64) -> u64 {
         self.over_words(from, to, |word, mask| {
             let new = u64::from((mask & !*word).count_ones());
             *word |= mask;
@@ -33,7 +33,7 @@ impl Bits {
     }
 
     /// Clears `from..to`; returns how many of them were set.
-    pub(super) fn clear_range(&mut self, from: u64, to: u64) -> u64 {
+    pub(crate) fn clear_range(&mut self, from: u64, to: u64) -> u64 {
         self.over_words(from, to, |word, mask| {
             let old = u64::from((mask & *word).count_ones());
             *word &= !mask;
@@ -42,20 +42,20 @@ impl Bits {
     }
 
     /// Whether any of `from..to` is set.
-    pub(super) fn any(&self, from: u64, to: u64) -> bool {
+    pub(crate) fn any(&self, from: u64, to: u64) -> bool {
         self.first(from, to, 0) < to
     }
 
     /// How many from `from` on are set without a gap.
     #[inline]
-    pub(super) fn ones_from(&self, from: u64) -> u64 {
+    pub(crate) fn ones_from(&self, from: u64) -> u64 {
         let Some(word) = self.words.get((from / 64) as usize) else { return 0 };
         let here = u64::from((word >> (from % 64)).trailing_ones());
         if here < 64 - from % 64 { here } else { self.first(from + here, self.len, !0) - from }
     }
 
     /// The runs of set bits in `from..to`.
-    pub(super) fn runs(&self, from: u64, to: u64) -> impl Iterator<Item = (u64, u64)> + '_ {
+    pub(crate) fn runs(&self, from: u64, to: u64) -> impl Iterator<Item = (u64, u64)> + '_ {
         let to = to.min(self.len);
         let mut next = from;
         std::iter::from_fn(move || {

@@ -17,6 +17,8 @@ pub struct Io {
     pub range: PageRange,
     /// Why it is made.
     pub cause: Cause,
+    /// How many folios it fills: each is a piece of memory of its own.
+    pub folios: u32,
 }
 
 /// Why pages are read.

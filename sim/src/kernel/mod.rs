@@ -52,6 +52,7 @@ mod work;
 
 use mmap_ahead::page::{PageCount, PageIndex, PageRange};
 
+pub(crate) use bits::Bits;
 pub use fault::Waiting;
 pub use io::{Cause, Io};
 pub use options::{

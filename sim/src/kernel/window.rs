@@ -216,7 +216,7 @@ impl Kernel {
             _ => Cause::Ahead,
         };
         let range = PageRange::new(PageIndex(bio.from), PageIndex(bio.to));
-        self.flights.start(Io { range, cause });
+        self.flights.start(Io { range, cause, folios: bio.folios });
         bio.folios = 0;
     }
 }

@@ -10,8 +10,10 @@ use super::follow::{Done, Work};
 use super::plans::Want;
 use super::price;
 use super::world::World;
-use crate::kernel::{FileId, Populate, PopulateEnd, Populating};
-use crate::strategy::Sees;
+use crate::kernel::{Populate, PopulateEnd, Populating};
+
+/// Looks at the page table for one window with a marker.
+const LOOKS_A_WINDOW: u64 = 3;
 
 /// A thread that fetches.
 pub(crate) struct Helper {
@@ -54,57 +56,31 @@ impl Helper {
                 }
                 continue;
             }
-            match world.follow.as_mut().and_then(|follow| follow.work.pop_front()) {
+            world.look_now(self.clock.now());
+            match world.next_work() {
                 None => {
                     world.idle.push(self.id);
                     // Not waiting for anything: its clock is set on when it is woken.
                     return Pause::Blocked;
                 }
-                Some(Work::Read(range)) => self.read(range, Fetch::Read, world),
-                Some(Work::Step(range)) => self.read(range, Fetch::Step, world),
+                Some(Work::Read(range)) => self.read(range, world),
+                Some(Work::Step(range)) => self.read_steps(range, world),
                 Some(Work::Map(window)) => self.begin(&window, world),
             }
         }
     }
 
-    /// MADV_WILLNEED, as many calls as it takes: returns at once, the device goes on.
-    fn read(&mut self, planned: PageRange, what: Fetch, world: &mut World<'_>) {
-        let range = world.clip(planned, Want::Cached);
-        let begun = self.clock.now();
-        world.fetch(range, Want::Cached);
-        let mut new_pages = 0;
-        let mut left = range;
-        self.pay_call(world);
-        while !left.is_empty() {
-            let (covered, work) = world.kernel.will_need(FileId::MAPPED, left);
-            new_pages += work.pages_new;
-            self.clock.pay(&price::folios(&world.costs, &work));
-            world.submit(&mut self.clock);
-            if covered.is_empty() {
-                break;
-            }
-            left = PageRange::new(covered.end, left.end);
-            if !left.is_empty() {
-                self.pay_call(world);
-            }
-        }
-        if new_pages > 0 {
-            world.look_out_for(range, begun);
-        }
-        world.show(begun, vec![range], None);
-        let outcome = match range == planned {
-            false => Outcome::Refused,
-            true if what == Fetch::Step && new_pages == 0 => Outcome::Resident,
-            true => Outcome::Done,
-        };
-        self.return_(Done { what, planned, took: self.clock.now().since(begun), outcome }, world);
-    }
-
     /// MADV_POPULATE_READ on all but the marker: waits for the device, then maps.
     fn begin(&mut self, window: &Window, world: &mut World<'_>) {
         let planned = window.range;
-        let range = world.clip(planned, Want::Mapped);
         let begun = self.clock.now();
+        if world.sees_markers() && world.is_left(planned.intersect(world.ledger.all())) {
+            self.pay_call(world);
+            let (what, outcome) = (Fetch::Window, Outcome::Done);
+            let took = self.clock.now().since(begun);
+            return self.return_(Done { what, planned, took, outcome }, world);
+        }
+        let range = world.clip(planned, Want::Mapped);
         let marker = world.cover(&Window { range, trigger: window.trigger });
         let (first, rest) = match marker {
             None => (range, PageRange::default()),
@@ -121,6 +97,12 @@ impl Helper {
         world.show(begun, parts, Some(range));
         world.mapping.push(range);
         self.pay_call(world);
+        if marker.is_some() && world.sees_markers() {
+            // The block behind the marker is mapped by a call of its own, between two looks, and a look
+            // tells whether the marker stayed absent.
+            self.pay_call(world);
+            self.clock.spend(Kind::Calls, Nanos(LOOKS_A_WINDOW * world.costs.look.0));
+        }
         let populating = world.kernel.populate(first, Populate::Read);
         let is_refused = range != planned;
         self.doing = Some(Mapping { planned, range, marker, begun, rest, populating, is_refused });
@@ -169,15 +151,14 @@ impl Helper {
         self.return_(Done { what: Fetch::Window, planned, took, outcome }, world);
     }
 
-    fn return_(&mut self, done: Done, world: &mut World<'_>) {
+    pub(super) fn return_(&mut self, done: Done, world: &mut World<'_>) {
         world.returned(done, self.clock.now());
     }
 
     /// Every call takes time, or a policy that plans upon every return would never let time pass.
     /// A kernel thread makes no calls.
-    fn pay_call(&mut self, world: &mut World<'_>) {
-        let sees = world.follow.as_ref().map(|follow| follow.sees);
-        if sees == Some(Sees::Markers) {
+    pub(super) fn pay_call(&mut self, world: &mut World<'_>) {
+        if world.sees_markers() {
             self.clock.pay(&price::call(&world.costs, Nanos(0)));
         }
         self.clock.spend(Kind::Calls, Nanos(1));

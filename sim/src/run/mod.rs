@@ -3,6 +3,7 @@
 mod breakdown;
 mod cores;
 mod events;
+mod fetcher;
 mod follow;
 mod helper;
 mod lanes;

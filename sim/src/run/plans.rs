@@ -17,6 +17,27 @@ impl World<'_> {
         self.wake_helper(Nanos(at.0 + self.costs.wake_up.0));
     }
 
+    /// The next piece of the plan. A window that would wait for the device lets what is to be read go
+    /// first.
+    pub(crate) fn next_work(&mut self) -> Option<Work> {
+        let front = self.follow.as_ref()?.work.front()?;
+        let waits = match front {
+            Work::Map(window) => {
+                self.sees_markers() && self.is_awaited(window.range.intersect(self.ledger.all()))
+            }
+            Work::Read(_) | Work::Step(_) => false,
+        };
+        let work = &mut self.follow.as_mut()?.work;
+        let is_read = |work: &Work| !matches!(work, Work::Map(_));
+        let first = if waits { work.iter().position(is_read).unwrap_or(0) } else { 0 };
+        work.remove(first)
+    }
+
+    /// Whether it is the engine that is modelled, and not a kernel's own map-ahead.
+    pub(crate) fn sees_markers(&self) -> bool {
+        self.follow.as_ref().is_some_and(|follow| follow.sees == Sees::Markers)
+    }
+
     /// A helper begins to map `window`: the block that it has to leave out.
     pub(crate) fn cover(&mut self, window: &Window) -> Option<PageRange> {
         let follow = self.follow.as_mut()?;

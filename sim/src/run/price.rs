@@ -31,7 +31,14 @@ pub(crate) fn populate(costs: &Costs, work: &Work) -> Breakdown {
     bill
 }
 
-/// read(2) and MADV_WILLNEED: folios only.
+/// read(2): folios, new ones and those that it copies from.
+pub(crate) fn read(costs: &Costs, work: &Work) -> Breakdown {
+    let mut bill = folios(costs, work);
+    bill.add(Kind::PageCache, times(costs.folio_read.0, work.folios));
+    bill
+}
+
+/// MADV_WILLNEED: folios only.
 pub(crate) fn folios(costs: &Costs, work: &Work) -> Breakdown {
     let mut bill = Breakdown::default();
     add_folios(&mut bill, costs, work);

@@ -14,7 +14,7 @@ use super::report::Counts;
 use super::setup::{CacheState, Setup};
 use crate::costs::Costs;
 use crate::device::Device;
-use crate::kernel::{DaxExtents, Entry, FileKind, Io, Kernel, KernelOptions, ORDER_MAX};
+use crate::kernel::{DaxExtents, Entry, FaultKind, FileKind, Io, Kernel, KernelOptions, ORDER_MAX};
 use crate::observer::block_of;
 use crate::strategy::{Carrier, Sees, Strategy};
 use crate::workload::Workload;
@@ -149,9 +149,10 @@ impl<'a> World<'a> {
     pub(crate) fn submit(&mut self, clock: &mut Clock) {
         for io in self.kernel.take_ios() {
             let len = PageSize::FOUR_KIB.len_of(io.range.count());
-            let (done, requests) = self.device.read(clock.now(), len);
+            let requests = self.device.model().requests(len);
             clock.spend(Kind::PageCache, Nanos(self.costs.io_submit.0 * requests));
-            self.events.push(done.max(clock.now()), Event::Arrived(io));
+            let done = self.device.read(clock.now(), len, u64::from(io.folios));
+            self.events.push(done, Event::Arrived(io));
         }
     }
 
@@ -201,7 +202,7 @@ impl<'a> World<'a> {
     }
 
     /// A reader's fault has mapped `page` and what is around it: whoever is there to see it may.
-    pub(crate) fn faulted(&mut self, page: PageIndex, now: Nanos) {
+    pub(crate) fn faulted(&mut self, page: PageIndex, kind: FaultKind, now: Nanos) {
         let Some(follow) = &mut self.follow else { return };
         match follow.sees {
             Sees::Faults => {
@@ -209,10 +210,8 @@ impl<'a> World<'a> {
                 self.wake_helper(Nanos(now.0 + self.costs.wake_up.0));
             }
             Sees::Markers => {
-                let folio = self.kernel.folio_order(page).unwrap_or(0);
-                let folio = PageCount(1 << folio.min(9));
-                let all = self.ledger.all();
-                let block = block_of(page, self.around.max(folio)).intersect(all);
+                let block = self.touched(page, kind);
+                let Some(follow) = &mut self.follow else { return };
                 if let Some(due) = follow.observer.fault(page, block, now) {
                     self.events.push(due, Event::Look);
                 }
@@ -220,11 +219,34 @@ impl<'a> World<'a> {
         }
     }
 
+    /// What a look makes of a fault: the block that was mapped. Where the kernel read around the page,
+    /// the edges of what it read tell which page it was (the engine's `observe/pinpoint.rs`).
+    fn touched(&self, page: PageIndex, kind: FaultKind) -> PageRange {
+        let ra_pages = self.kernel.options().ra_pages;
+        let is_told = kind == FaultKind::Major && ra_pages.0 >= 4 && page.0 >= ra_pages.0 / 2;
+        if is_told && self.kernel.options().file_kind == FileKind::Disk {
+            return PageRange::at(page, PageCount(1));
+        }
+        let folio = self.kernel.folio_order(page).unwrap_or(0);
+        let folio = PageCount(1 << folio.min(9));
+        block_of(page, self.around.max(folio)).intersect(self.ledger.all())
+    }
+
     /// The observer looks: what appeared since its last look is the readers' doing.
     pub(crate) fn look(&mut self, at: Nanos) {
-        let Some(follow) = &mut self.follow else { return };
+        // Who looks is who fetches: it looks again as soon as its call has returned.
+        if !self.idle.is_empty() {
+            self.look_now(at);
+        }
+    }
+
+    /// The observer looks, if there is anything that it does not know.
+    pub(crate) fn look_now(&mut self, at: Nanos) {
+        let Some(follow) = self.follow.as_mut().filter(|follow| follow.observer.has_seen()) else {
+            return;
+        };
         let kernel = &self.kernel;
-        let seen = follow.observer.look(|range, out| out.extend(kernel.mapped_runs(range)));
+        let seen = follow.observer.look(at, |range, out| out.extend(kernel.mapped_runs(range)));
         self.counts.looks += 1;
         if !seen.is_empty() {
             self.tell(&Told::Touched { pages: &seen, at }, at);

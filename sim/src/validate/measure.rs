@@ -9,8 +9,9 @@ use mmap_ahead_bench::run::RunSpec;
 use mmap_ahead_bench::spawn::{Children, Spawner};
 use serde::Serialize;
 
-use super::{Dirs, PATTERNS, Place, Plan, SEED, WAYS, Way, engine};
+use super::{Dirs, PATTERNS, Place, Plan, SEED, WAYS, Way, engine, this_machine};
 use crate::Error;
+use crate::run::Setup;
 
 /// One measured cell.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -64,9 +65,11 @@ impl Files {
 /// Measures every cell; `progress` is told of each pattern that begins.
 ///
 /// # Errors
-/// [`Error::Validate`]: a run that failed, or one that read other bytes than the rest.
+/// [`Error::Validate`]: a run that failed, one that read other bytes than the rest, or a disk whose
+/// read-ahead is not any more what was predicted with.
 pub fn measure(
     plan: &Plan,
+    setup: &Setup,
     files: &Files,
     progress: &mut dyn FnMut(&str, Place),
 ) -> Result<Vec<Measured>, Error> {
@@ -82,9 +85,24 @@ pub fn measure(
                     .into_iter()
                     .map(|(way, runs)| measured(pattern, cache, way, &runs)),
             );
+            check_disk(setup, &this_machine(setup, files.on_disk()))?;
         }
     }
     Ok(all)
+}
+
+/// Refuses measurements on another machine than the predicted one: somebody set the disk's read-ahead.
+fn check_disk(predicted: &Setup, now: &Setup) -> Result<(), Error> {
+    let of = |setup: &Setup| (setup.kernel.ra_pages.0 * 4, setup.kernel.io_pages.0 * 4);
+    let (before, now) = (of(predicted), of(now));
+    if before == now {
+        return Ok(());
+    }
+    Err(Error::Validate(format!(
+        "the disk's read_ahead_kb and max_sectors_kb were {} and {} when runs were predicted, and are {} \
+         and {} now: validate again while nobody sets them",
+        before.0, before.1, now.0, now.1
+    )))
 }
 
 /// Seconds and faults of a run.
@@ -149,4 +167,20 @@ fn measured(pattern: &str, cache: Place, way: &Way, runs: &[Run]) -> Measured {
 
 fn failed(error: mmap_ahead_bench::Error) -> Error {
     Error::Validate(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::KernelOptions;
+    use mmap_ahead::page::PageCount;
+
+    #[test]
+    fn a_disk_that_was_set_meanwhile_is_noticed() {
+        let before = Setup::default();
+        assert_eq!(check_disk(&before, &before), Ok(()));
+        let kernel = KernelOptions { ra_pages: PageCount(2048), ..before.kernel };
+        let error = check_disk(&before, &Setup { kernel, ..before }).unwrap_err().to_string();
+        assert!(error.contains("read_ahead_kb") && error.contains("8192"), "{error}");
+    }
 }

@@ -1,4 +1,10 @@
 //! How good the predictions were.
+//!
+//! Which way is faster is only known as far as the measurement tells: two ways whose 95% intervals
+//! overlap are a tie, and share their rank. A prediction is given the interval of its measurement,
+//! scaled to it: what could not be seen as a difference there is none here either. Where all ways of a
+//! pattern tie (a device at its limit) there is no order that could be predicted, and its correlation
+//! is left out; `orders` says how many are left.
 
 use serde::Serialize;
 
@@ -42,10 +48,15 @@ pub struct Score {
     pub median_abs_error: f64,
     /// How many cells are within that bar, 15%.
     pub cells_within: usize,
-    /// Spearman's rank correlation of the ways' times within a pattern and place: the mean of all.
+    /// In how many of all patterns and places the ways did not all tie.
+    pub orders: usize,
+    /// Spearman's rank correlation of the ways' times within a pattern and place, where ways that cannot
+    /// be told apart tie: the mean of all that have an order; NaN when none has.
     pub spearman: f64,
     /// The least of them.
     pub spearman_worst: f64,
+    /// The same mean without ties: every difference counts, seen or not. Over all patterns and places.
+    pub spearman_untied: f64,
     /// The rank correlation of the speed-ups over the first way, of all cells together.
     pub spearman_speedups: f64,
     /// Whether the error is at most 15% and `spearman` at least 0.9.
@@ -59,17 +70,8 @@ pub fn score(predicted: &[Predicted], measured: &[Measured], ways: usize) -> (Ve
     let mut errors: Vec<f64> = cells.iter().map(|cell| cell.error.abs()).collect();
     errors.sort_by(f64::total_cmp);
     let groups = || cells.chunks(ways.max(1));
-    let times = |group: &[Scored]| {
-        let predicted: Vec<f64> = group.iter().map(|cell| cell.predicted_s).collect();
-        let measured: Vec<f64> = group.iter().map(|cell| cell.measured_s).collect();
-        (predicted, measured)
-    };
-    let within: Vec<f64> = groups()
-        .map(|group| {
-            let (predicted, measured) = times(group);
-            spearman(&predicted, &measured)
-        })
-        .collect();
+    let within: Vec<f64> = groups().filter_map(order).collect();
+    let untied: Vec<f64> = groups().map(order_untied).collect();
     let (mut fast_predicted, mut fast_measured) = (Vec::new(), Vec::new());
     for group in groups() {
         for cell in &group[1..] {
@@ -78,14 +80,20 @@ pub fn score(predicted: &[Predicted], measured: &[Measured], ways: usize) -> (Ve
         }
     }
     let median_abs_error = middle(&errors);
-    let spearman_mean = within.iter().sum::<f64>() / within.len().max(1) as f64;
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    let spearman_mean = mean(&within);
     let score = Score {
         cells: cells.len(),
         median_abs_error,
         cells_within: errors.iter().filter(|&&error| error <= ERROR_MAX).count(),
+        orders: within.len(),
         spearman: spearman_mean,
-        spearman_worst: within.into_iter().fold(1.0, f64::min),
-        spearman_speedups: spearman(&fast_predicted, &fast_measured),
+        spearman_worst: within.iter().copied().fold(1.0, f64::min),
+        spearman_untied: mean(&untied),
+        spearman_speedups: correlation(
+            &ranks(&points(&fast_predicted)),
+            &ranks(&points(&fast_measured)),
+        ),
         good: median_abs_error <= ERROR_MAX && spearman_mean >= SPEARMAN_MIN,
     };
     (cells, score)
@@ -118,24 +126,48 @@ fn middle(sorted: &[f64]) -> f64 {
     }
 }
 
-/// Spearman's rho: Pearson's correlation of the ranks, where equals share theirs. NaN when all of
-/// one side are equal.
-fn spearman(left: &[f64], right: &[f64]) -> f64 {
-    let (left, right) = (ranks(left), ranks(right));
+/// From where to where a time may be.
+type Interval = [f64; 2];
+
+/// The rank correlation of the times of a group's ways; none when all measured ones tie.
+fn order(group: &[Scored]) -> Option<f64> {
+    let measured = ranks(&group.iter().map(|cell| cell.measured_ci95).collect::<Vec<_>>());
+    let scaled =
+        |cell: &Scored| cell.measured_ci95.map(|end| end / cell.measured_s * cell.predicted_s);
+    let predicted = ranks(&group.iter().map(scaled).collect::<Vec<_>>());
+    measured.iter().any(|rank| *rank != measured[0]).then(|| correlation(&predicted, &measured))
+}
+
+fn order_untied(group: &[Scored]) -> f64 {
+    let times = |of: fn(&Scored) -> f64| ranks(&points(&group.iter().map(of).collect::<Vec<_>>()));
+    correlation(&times(|cell| cell.predicted_s), &times(|cell| cell.measured_s))
+}
+
+fn points(values: &[f64]) -> Vec<Interval> {
+    values.iter().map(|value| [*value; 2]).collect()
+}
+
+/// Spearman's rho: Pearson's correlation of the ranks. 0 when all of one side tie: it says nothing of
+/// the other.
+fn correlation(left: &[f64], right: &[f64]) -> f64 {
     let mean = (left.len() as f64 + 1.0) / 2.0;
     let product = |a: &[f64], b: &[f64]| -> f64 {
         a.iter().zip(b).map(|(a, b)| (a - mean) * (b - mean)).sum()
     };
-    product(&left, &right) / (product(&left, &left) * product(&right, &right)).sqrt()
+    let spread = product(left, left) * product(right, right);
+    if spread > 0.0 { product(left, right) / spread.sqrt() } else { 0.0 }
 }
 
-fn ranks(values: &[f64]) -> Vec<f64> {
-    let rank = |value: &f64| {
-        let below = values.iter().filter(|other| other.total_cmp(value).is_lt()).count();
-        let equal = values.iter().filter(|other| other.total_cmp(value).is_eq()).count();
-        below as f64 + (equal as f64 + 1.0) / 2.0
+/// The rank of each: 1, and 1 for each that lies wholly below it, and a half for each other that overlaps
+/// it. Of numbers without equals these are the usual ranks, and equals share theirs.
+fn ranks(intervals: &[Interval]) -> Vec<f64> {
+    let rank = |of: &Interval| {
+        let below = intervals.iter().filter(|other| other[1] < of[0]).count();
+        let above = intervals.iter().filter(|other| of[1] < other[0]).count();
+        let ties = intervals.len() - below - above;
+        below as f64 + (ties as f64 + 1.0) / 2.0
     };
-    values.iter().map(rank).collect()
+    intervals.iter().map(rank).collect()
 }
 
 #[cfg(test)]
@@ -145,11 +177,47 @@ mod tests {
     #[test]
     fn ranks_correlate_as_in_the_books() {
         // Source: any textbook: rho = 1 - 6 * sum(d^2) / (n (n^2 - 1)) without ties.
+        let spearman = |left: &[f64], right: &[f64]| {
+            correlation(&ranks(&points(left)), &ranks(&points(right)))
+        };
         assert_eq!(spearman(&[1.0, 2.0, 3.0, 4.0], &[10.0, 20.0, 30.0, 1000.0]), 1.0);
         assert_eq!(spearman(&[1.0, 2.0, 3.0], &[3.0, 2.0, 1.0]), -1.0);
         let rho = spearman(&[1.0, 2.0, 3.0, 4.0, 5.0], &[2.0, 1.0, 4.0, 3.0, 5.0]);
         assert!((rho - 0.8).abs() < 1e-12, "{rho}");
-        assert_eq!(ranks(&[5.0, 1.0, 5.0]), [2.5, 1.0, 2.5]);
+        assert_eq!(ranks(&points(&[5.0, 1.0, 5.0])), [2.5, 1.0, 2.5]);
+        assert_eq!(spearman(&[1.0, 1.0], &[1.0, 2.0]), 0.0, "all of one side tie");
+    }
+
+    fn scored_as(ways: &[(f64, f64, Interval)]) -> Vec<Scored> {
+        let way = |&(predicted_s, measured_s, measured_ci95): &(f64, f64, Interval)| Scored {
+            pattern: "seq".into(),
+            cache: Place::Cold,
+            way: String::new(),
+            predicted_s,
+            measured_s,
+            measured_ci95,
+            error: 0.0,
+            predicted_faults: 0,
+            measured_faults: 0,
+        };
+        ways.iter().map(way).collect()
+    }
+
+    #[test]
+    fn what_no_measurement_tells_apart_is_no_mistake() {
+        let slow = (9.0, 9.0, [8.9, 9.1]);
+        let tied = scored_as(&[(2.0, 2.1, [1.8, 2.3]), (2.1, 2.0, [1.8, 2.3]), slow]);
+        assert_eq!(order(&tied), Some(1.0), "the first two in either order");
+        let told = scored_as(&[(2.0, 2.1, [2.09, 2.11]), (2.1, 2.0, [1.99, 2.01]), slow]);
+        assert_eq!(order(&told), Some(0.5));
+        assert_eq!(order_untied(&tied), 0.5);
+        // Tied, but predicted further apart than the measurement leaves open.
+        let apart = scored_as(&[(1.0, 2.1, [1.8, 2.3]), (2.1, 2.0, [1.8, 2.3]), slow]);
+        assert!(order(&apart).is_some_and(|rho| rho < 0.95));
+        let nothing = scored_as(&[(1.0, 2.1, [1.8, 2.3]), (2.1, 2.0, [1.8, 2.3])]);
+        assert_eq!(order(&nothing), None, "there is no order");
+        let blind = scored_as(&[(2.0, 1.0, [0.9, 1.1]), (2.0, 2.0, [1.9, 2.1])]);
+        assert_eq!(order(&blind), Some(0.0), "there is one, and it was not seen");
     }
 
     fn cells(times: [(f64, f64); 4]) -> (Vec<Predicted>, Vec<Measured>) {

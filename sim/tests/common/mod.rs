@@ -23,7 +23,9 @@ pub(crate) fn machine(cache: CacheState, costs: &[(&str, f64)]) -> Setup {
     let device = DeviceModel {
         latency_ns: Nanos(1_000),
         jitter_permille: 0,
+        turn_ns: Nanos(0),
         request_ns: Nanos(0),
+        segment_ns: Nanos(0),
         bytes_per_s: 1_000_000_000,
         queue_depth: 4,
         request_max: 1 << 20,

@@ -18,7 +18,7 @@ impl Reader {
     ) -> Option<Pause> {
         while !self.is_due(world) {
             let step = world.kernel.read_on(&mut reading);
-            self.clock.pay(&price::folios(&world.costs, &step.work));
+            self.clock.pay(&price::read(&world.costs, &step.work));
             world.submit(&mut self.clock);
             match step.end {
                 ReadEnd::Copied(count) => {

@@ -1,13 +1,19 @@
 //! Faults, and what a plan does inside them.
 
+use mmap_ahead::page::Nanos;
+
 use super::{Bytes, Doing, Pause, Reader};
 use crate::Error;
 use crate::kernel::{Fault, FaultEnd, FaultKind, Populate, PopulateEnd, Populating, Signal};
+use crate::run::breakdown::Kind;
 use crate::run::follow::Work;
 use crate::run::plans::Want;
 use crate::run::price;
 use crate::run::world::World;
 use crate::strategy::Carrier;
+
+/// More pages than this cool a fault's caches no further: as many as the calibration reads.
+const COOLED_MAX: u64 = 16;
 
 impl Reader {
     pub(super) fn fault(
@@ -23,6 +29,8 @@ impl Reader {
         // Counts from its beginning: while it waits, the budget is measured from here.
         world.ledger.touch(page);
         self.clock.pay(&price::entry(&world.costs));
+        let cooled = std::mem::take(&mut self.since_fault).clamp(1, COOLED_MAX) - 1;
+        self.clock.spend(Kind::PageFault, Nanos(world.costs.fault_cooled.0 * cooled));
         world.counts.mode_switches += 1;
         world.share_lock(self.id, &mut self.clock);
         let fault = world.kernel.fault(page, bytes.access, world.entry);
@@ -54,7 +62,7 @@ impl Reader {
                     world.counts.late_ns += self.clock.now().since(since).0;
                 }
                 self.is_disturbed = true;
-                world.faulted(bytes.page(), self.clock.now());
+                world.faulted(bytes.page(), kind, self.clock.now());
                 self.doing = Doing::Touching(bytes);
                 self.carry_next(world, bytes);
                 Ok(None)

@@ -32,6 +32,10 @@ pub(crate) struct Reader {
     doing: Doing,
     tlb: Tlb,
     file: FileId,
+    /// The page that it accessed last.
+    last: PageIndex,
+    /// Pages that it has accessed since its last fault.
+    since_fault: u64,
     /// The page that it is about to access was just faulted in.
     is_disturbed: bool,
     /// Since when it waits for a page that is late.
@@ -61,6 +65,14 @@ pub(crate) struct Bytes {
 }
 
 impl Bytes {
+    #[inline]
+    fn of(touch: &Touch, file_len: u64) -> Result<Bytes, Error> {
+        let &Touch { offset, len, think, access, .. } = touch;
+        let end = offset.checked_add(len).filter(|end| *end <= file_len && len > 0);
+        let beyond = Error::Setup { what: "a touch lies beyond the end of the file" };
+        Ok(Bytes { at: offset, end: end.ok_or(beyond)?, think, access })
+    }
+
     fn page(&self) -> PageIndex {
         PageSize::FOUR_KIB.index_of(self.at)
     }
@@ -77,6 +89,8 @@ impl Reader {
             doing,
             tlb: Tlb::new(),
             file: FileId::MAPPED,
+            last: PageIndex(0),
+            since_fault: 0,
             is_disturbed: false,
             late_since: None,
         }
@@ -97,6 +111,10 @@ impl Reader {
             let pause = match self.doing {
                 Doing::Next => match next()? {
                     None => Some(self.ended()),
+                    // At once, and not by way of `doing`: most items end here.
+                    Some(Item::Touch(touch)) if self.method == Method::Mapped => {
+                        self.touch(world, Bytes::of(&touch, world.file_len)?)?
+                    }
                     Some(item) => {
                         self.begin(item, world, mappings)?;
                         None
@@ -149,12 +167,8 @@ impl Reader {
     }
 
     fn begin_touch(&mut self, touch: Touch, world: &mut World<'_>) -> Result<(), Error> {
-        let Touch { offset, len, think, access, .. } = touch;
-        let end = offset.checked_add(len).filter(|end| *end <= world.file_len && len > 0);
-        let Some(end) = end else {
-            return Err(Error::Setup { what: "a touch lies beyond the end of the file" });
-        };
-        let bytes = Bytes { at: offset, end, think, access };
+        let bytes = Bytes::of(&touch, world.file_len)?;
+        let len = bytes.end - bytes.at;
         self.doing = match self.method {
             Method::Read => {
                 self.clock.pay(&price::call(&world.costs, Nanos(0)));
@@ -165,7 +179,7 @@ impl Reader {
                     self.read_copied(world, bytes);
                     return Ok(());
                 }
-                Doing::Copying(bytes, world.kernel.read(self.file, offset..end))
+                Doing::Copying(bytes, world.kernel.read(self.file, bytes.at..bytes.end))
             }
             Method::Mapped | Method::Oracle => Doing::Touching(bytes),
         };

@@ -54,7 +54,9 @@ impl Reader {
             world.kernel.touched(PageRange::at(page, PageCount(1)), access);
         }
         let costs = &world.costs;
-        let mut span = access_ns(costs, len);
+        let mut span = access_ns(costs, len) + self.way_ns(costs, page) * len.min(PAGE) / PAGE;
+        self.last = page;
+        self.since_fault += 1;
         let is_huge = world.may_be_huge && world.kernel.is_mapped_huge(page);
         if self.tlb.misses(page, is_huge) {
             span += costs.tlb_miss.0;
@@ -64,6 +66,16 @@ impl Reader {
             self.is_disturbed = false;
         }
         self.clock.spend(Kind::FileAccess, Nanos(span));
+    }
+
+    /// What reading `page` takes more because of where the last one was.
+    #[inline]
+    fn way_ns(&self, costs: &Costs, page: PageIndex) -> u64 {
+        match page.0.wrapping_sub(self.last.0) {
+            0 | 1 => 0,
+            u64::MAX => costs.access_back.0,
+            _ => costs.access_far.0,
+        }
     }
 
     /// The oracle: every page comes as early as the bare bandwidth allows, and is mapped.
