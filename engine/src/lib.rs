@@ -52,7 +52,8 @@
 //!   folios: the file is opened once more for it, by its name, if it still is what was mapped, in a
 //!   thread (`mmap-ahead-read`) that shares no descriptors with the program. All else, and files without
 //!   a name, MADV_WILLNEED reads, page by page. [`Stats`] tell how much went which way (`pages_driven`).
-//! - At most [`BUDGET_DEFAULT`] (or [`MmapOptions::budget`]) is mapped or cached ahead of a reader.
+//! - At most [`BUDGET_DEFAULT`] (or [`MmapOptions::budget`]) is mapped or cached ahead of a reader, and an
+//!   eighth of the memory that is available (or [`set_process_budget`]) ahead of all readers of the process.
 //! - **When memory is short** less is read ahead: half with each quarter of a second in which somebody
 //!   waited for memory for a tenth of the time (PSI, of the process's cgroup or the machine), down to a
 //!   64th; twice as much again after each second in which nobody did. Needs a kernel with PSI (4.20).
@@ -87,6 +88,7 @@ pub mod page;
 #[cfg(all(target_os = "linux", not(elsewhere)))]
 mod paged;
 pub mod policy;
+mod process;
 mod reader;
 #[cfg_attr(any(elsewhere, not(target_os = "linux")), allow(dead_code, unused_imports))]
 mod record;
@@ -128,6 +130,7 @@ pub use options::{BUDGET_DEFAULT, FOLLOWED_LEN_MIN, Fetcher, Mode, WRITE_BUDGET_
 #[cfg(all(target_os = "linux", not(elsewhere)))]
 pub use paged::*;
 pub use policy::PolicyKind;
+pub use process::{ProcessStats, process_stats, set_process_budget};
 pub use reader::{ReadPath, Reader, ReaderStats};
 pub use record::RecordedSet;
 pub use residency::Residency;

@@ -91,8 +91,11 @@ counters! {
     arrived_late_longer,
     /// Streams that are read ahead of at the moment: runs, backward runs and strides.
     streams,
-    /// How often the policy was told that memory is short.
+    /// How often the policy was told that memory is short, or the process's budget spent.
     pressures,
+    /// Pages that were planned and left to the kernel because the budget of the process was spent: see
+    /// [`set_process_budget`](crate::set_process_budget).
+    pages_over_budget,
     /// Windows carried out.
     windows,
     /// Markers left out of windows.

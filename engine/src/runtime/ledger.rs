@@ -2,10 +2,15 @@
 //!
 //! Pure: it learns from plans that were carried out and from looks that were made anyway.
 
+mod ages;
+
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
 
-use crate::page::{PageCount, PageIndex, PageRange};
+pub(super) use ages::AGE_NANOS;
+use ages::Ages;
+
+use crate::page::{Nanos, PageCount, PageIndex, PageRange};
 
 /// Pieces remembered; beyond that the older half is forgotten, and stays unused. More than any policy
 /// plans ahead: half the default budget in single pages is 8,192.
@@ -84,8 +89,8 @@ struct Piece {
 pub(super) struct Ledger {
     pieces: BTreeMap<PageIndex, Piece>,
     serial: u64,
-    /// Pages in it that were fetched.
-    ahead: u64,
+    /// The pages in it that were fetched.
+    fetched: Ages,
 }
 
 impl Ledger {
@@ -101,8 +106,14 @@ impl Ledger {
             let gap_end = match known {
                 Some((&start, piece)) if start == at => {
                     let both = piece.how.and(how);
-                    if both.is_fetched() && !piece.how.is_fetched() {
-                        fresh += piece.end.since(at).0;
+                    let pages = piece.end.since(at).0;
+                    if piece.how.is_fetched() {
+                        self.fetched.remove(piece.serial, pages);
+                    } else if both.is_fetched() {
+                        fresh += pages;
+                    }
+                    if both.is_fetched() {
+                        self.fetched.add(pages);
                     }
                     (piece.how, piece.serial) = (both, self.serial);
                     at = piece.end;
@@ -113,11 +124,11 @@ impl Ledger {
             };
             if how.is_fetched() {
                 fresh += gap_end.since(at).0;
+                self.fetched.add(gap_end.since(at).0);
             }
             self.pieces.insert(at, Piece { end: gap_end, how, serial: self.serial });
             at = gap_end;
         }
-        self.ahead += fresh;
         if self.pieces.len() > PIECES_MAX {
             self.forget_older_half();
         }
@@ -149,10 +160,23 @@ impl Ledger {
         self.pieces.range(..=page).next_back().is_some_and(|(_, piece)| page < piece.end)
     }
 
-    /// The pages that were fetched and not passed.
-    #[cfg(test)]
+    /// The pages that were fetched and not passed, but for those that nobody came for in 10 to 20 s.
     pub(super) fn ahead(&self) -> PageCount {
-        PageCount(self.ahead)
+        PageCount(self.fetched.pages())
+    }
+
+    /// The pages of `range` that were not fetched, or were passed since.
+    pub(super) fn missing(&self, range: PageRange) -> PageCount {
+        let before = self.pieces.range(..=range.start).next_back();
+        let from = before.map_or(range.start, |(&start, _)| start);
+        let pieces = self.pieces.range(from..range.end).filter(|(_, piece)| piece.how.is_fetched());
+        let there = pieces.map(|(&start, piece)| PageRange::new(start, piece.end).intersect(range));
+        PageCount(range.count().0 - there.map(|part| part.count().0).sum::<u64>())
+    }
+
+    /// Time goes on.
+    pub(super) fn age(&mut self, now: Nanos) {
+        self.fetched.age(now, self.serial);
     }
 
     /// Removes the windows that follow each other up to `page`.
@@ -176,8 +200,11 @@ impl Ledger {
         self.split(range.end);
         let mut taken = Passed::default();
         while let Some((&start, _)) = self.pieces.range(range.start..range.end).next() {
-            let Some(Piece { end, how, .. }) = self.pieces.remove(&start) else { break };
+            let Some(Piece { end, how, serial }) = self.pieces.remove(&start) else { break };
             let pages = end.since(start).0;
+            if how.is_fetched() {
+                self.fetched.remove(serial, pages);
+            }
             let if_so = |is_so: bool| if is_so { pages } else { 0 };
             taken += Passed {
                 pages,
@@ -186,7 +213,6 @@ impl Ledger {
                 read: if_so(how.is_read),
             };
         }
-        self.ahead -= taken.used;
         taken
     }
 
@@ -213,129 +239,15 @@ impl Ledger {
         let mut serials: Vec<u64> = self.pieces.values().map(|piece| piece.serial).collect();
         let middle = serials.len() / 2;
         let (_, &mut oldest_kept, _) = serials.select_nth_unstable(middle);
-        self.pieces.retain(|_, piece| piece.serial >= oldest_kept);
-        let fetched = self.pieces.iter().filter(|(_, piece)| piece.how.is_fetched());
-        self.ahead = fetched.map(|(&start, piece)| piece.end.since(start).0).sum();
+        self.pieces.retain(|&start, piece| {
+            let is_kept = piece.serial >= oldest_kept;
+            if !is_kept && piece.how.is_fetched() {
+                self.fetched.remove(piece.serial, piece.end.since(start).0);
+            }
+            is_kept
+        });
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn pages(start: u64, end: u64) -> PageRange {
-        PageRange::new(PageIndex(start), PageIndex(end))
-    }
-
-    const END: PageIndex = PageIndex(1 << 20);
-
-    #[test]
-    fn a_page_that_is_read_and_then_mapped_counts_once() {
-        let mut ledger = Ledger::default();
-        assert_eq!(ledger.add(pages(0, 512), How::READ), PageCount(512));
-        assert_eq!(ledger.add(pages(16, 512), How::MAPPED), PageCount(0));
-        assert_eq!(ledger.add(pages(256, 1024), How::MAPPED), PageCount(512));
-        assert_eq!(ledger.ahead(), PageCount(1024));
-        let passed = ledger.pass(pages(0, 2000));
-        assert_eq!(passed, Passed { pages: 2000, used: 1024, mapped: 1008, read: 512 });
-        assert_eq!(ledger.ahead(), PageCount(0));
-    }
-
-    #[test]
-    fn a_run_has_passed_what_lies_right_before_it_and_nothing_beyond_a_gap() {
-        let mut ledger = Ledger::default();
-        ledger.add(pages(0, 100), How::MAPPED);
-        ledger.add(pages(200, 300), How::WINDOW_LEFT);
-        ledger.add(pages(300, 400), How::MAPPED);
-        let passed = ledger.run_to(PageIndex(350), END);
-        assert_eq!(passed, Passed { pages: 150, used: 50, mapped: 50, read: 0 });
-        assert_eq!(ledger.ahead(), PageCount(150));
-        assert_eq!(ledger.pass(pages(100, 116)).used, 100, "who reads on behind a window");
-        ledger.add(pages(0, 100), How::MAPPED);
-        assert!(ledger.holds(PageIndex(99)) && !ledger.holds(PageIndex(100)));
-        assert!(ledger.holds(PageIndex(350)) && !ledger.holds(PageIndex(349)));
-    }
-
-    #[test]
-    fn steps_before_a_backward_reader_lie_ahead_of_it() {
-        let mut ledger = Ledger::default();
-        ledger.add(pages(0, 32), How::READ);
-        assert_eq!(ledger.pass(pages(16, 32)).used, 16);
-        assert_eq!(ledger.ahead(), PageCount(16));
-    }
-
-    #[test]
-    fn who_enters_the_last_window_of_a_file_has_it_counted() {
-        let mut ledger = Ledger::default();
-        ledger.add(pages(1000, 1016), How::WINDOW_LEFT);
-        ledger.add(pages(1016, 1400), How::MAPPED);
-        assert_eq!(ledger.run_to(PageIndex(1000), PageIndex(1401)), Passed::default());
-        assert_eq!(ledger.run_to(PageIndex(1000), PageIndex(1400)).used, 384);
-    }
-
-    #[test]
-    fn what_lies_further_from_the_end_than_a_window_is_not_counted_before_it_is_passed() {
-        let mut ledger = Ledger::default();
-        ledger.add(pages(0, 1000), How::MAPPED);
-        assert_eq!(ledger.run_to(PageIndex(0), PageIndex(1000)), Passed::default());
-        assert_eq!(ledger.run_to(PageIndex(488), PageIndex(1000)).used, 1000);
-    }
-
-    #[test]
-    fn of_a_piece_that_is_passed_in_part_the_rest_stays() {
-        let mut ledger = Ledger::default();
-        ledger.add(pages(0, 100), How::READ);
-        assert_eq!(ledger.pass(pages(20, 50)).used, 30);
-        assert_eq!(ledger.ahead(), PageCount(70));
-        assert!(ledger.holds(PageIndex(19)) && ledger.holds(PageIndex(50)));
-        assert!(!ledger.holds(PageIndex(20)) && !ledger.holds(PageIndex(49)));
-    }
-
-    #[test]
-    fn what_is_fetched_in_two_ways_is_both() {
-        let mut ledger = Ledger::default();
-        // Read as steps, and then mapped as a window: who comes behind it has passed it.
-        ledger.add(pages(0, 100), How::READ);
-        ledger.add(pages(0, 100), How::MAPPED);
-        assert_eq!(ledger.run_to(PageIndex(100), END).used, 100);
-        // A tail that is a step as well is watched, and does not go with the step before it.
-        ledger.add(pages(200, 202), How::READ);
-        ledger.add(pages(202, 206), How::TAIL);
-        ledger.add(pages(202, 206), How::READ);
-        assert_eq!(ledger.pass(pages(200, 202)).used, 2);
-        assert!(ledger.holds(PageIndex(205)));
-    }
-
-    #[test]
-    fn what_was_planned_anew_is_forgotten_last_and_what_was_left_alone_is_not_ahead() {
-        let mut ledger = Ledger::default();
-        for page in 0..PIECES_MAX as u64 {
-            ledger.add(pages(page * 2, page * 2 + 1), How::LEFT);
-        }
-        ledger.add(pages(0, 1), How::READ);
-        ledger.add(pages(1 << 30, (1 << 30) + 1), How::LEFT);
-        assert!(ledger.holds(PageIndex(0)) && !ledger.holds(PageIndex(2)));
-        assert_eq!(ledger.ahead(), PageCount(1));
-    }
-
-    #[test]
-    fn what_was_read_behind_a_step_goes_with_the_step() {
-        let mut ledger = Ledger::default();
-        ledger.add(pages(10, 12), How::READ);
-        ledger.add(pages(12, 16), How::TAIL);
-        ledger.add(pages(16, 18), How::READ);
-        assert_eq!(ledger.pass(pages(10, 12)).used, 6);
-        assert_eq!(ledger.ahead(), PageCount(2));
-    }
-
-    #[test]
-    fn what_nobody_comes_for_is_forgotten_in_the_end() {
-        let mut ledger = Ledger::default();
-        for page in 0..=PIECES_MAX as u64 {
-            ledger.add(pages(page * 2, page * 2 + 1), How::READ);
-        }
-        assert_eq!(ledger.pieces.len(), PIECES_MAX / 2 + 1);
-        assert_eq!(ledger.ahead().0, ledger.pieces.len() as u64);
-        assert!(ledger.holds(PageIndex(PIECES_MAX as u64 * 2)) && !ledger.holds(PageIndex(0)));
-    }
-}
+mod tests;

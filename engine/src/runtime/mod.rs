@@ -3,15 +3,18 @@
 //! Every followed mapping is a task. Few threads serve all of them, see `pool`; a thread works on
 //! a mapping only inside its gate, see `gate`.
 
+mod cgroup;
 mod clock;
 mod explicit;
 mod follow;
 mod gate;
 mod ledger;
+mod memory;
 mod pace;
 mod pool;
 mod prefetch;
 mod pressure;
+pub(crate) mod process;
 mod recording;
 mod shared;
 mod task;

@@ -3,6 +3,7 @@
 mod arrival;
 mod calm;
 mod queue;
+mod room;
 mod steps;
 
 use std::collections::VecDeque;
@@ -15,6 +16,7 @@ use super::explicit::Explicit;
 use super::ledger::{How, Ledger, Passed};
 use super::pace::{Next, Pace};
 use super::pressure;
+use super::process::{self, Hold};
 use super::shared::{Conduct, Shared};
 use crate::fetch::{Fetch, ForStores, Madvise, Read, Remap, read_ahead_of};
 use crate::observe::{Guard, Marker, Observer, Pinpoint, Stores, Touches, View};
@@ -71,6 +73,8 @@ struct Kit {
     waits_since: Option<Nanos>,
     arrivals: arrival::Arrivals,
     ledger: Ledger,
+    /// The part of what is in the ledger that the process's budget knows of.
+    hold: Arc<Hold>,
     /// How often memory was short, as far as the policy was told.
     times_short: u64,
 }
@@ -197,6 +201,7 @@ impl Kit {
             waits_since: None,
             arrivals: arrival::Arrivals::default(),
             ledger: Ledger::default(),
+            hold: process::shared().join(),
             times_short: pressure::times_short(clock::now()),
         }
     }
@@ -221,6 +226,7 @@ impl Kit {
             let Some(work) = self.next_work(now) else { break };
             self.carry_out(work, shared, before_fetch);
             now = clock::now();
+            self.settle(now);
             if shared.gate.is_closed() || self.observer.is_over() {
                 return Ok(Next::Dormant);
             }
@@ -262,6 +268,7 @@ impl Kit {
         self.feel_pressure(now, &shared.counters);
         self.touches.tidy();
         self.count_touches(&shared.counters);
+        self.settle(now);
         self.judge_arrivals(now, &shared.counters);
         if self.observer.source() == Source::Marker {
             self.touches.join(&self.view);
@@ -380,6 +387,11 @@ impl Kit {
             }
             Read::Absent => {
                 self.is_cold = true;
+                let range = self.within_process(range, counters);
+                if range.is_empty() {
+                    return Ok(Outcome::Refused);
+                }
+                let span = self.view.span_of(range);
                 self.look_out_for(range, clock::now());
                 if self.fetch.hand_over(span) {
                     Counters::add(&counters.pages_driven, range.count().0);
@@ -402,11 +414,17 @@ impl Kit {
         before_fetch: BeforeFetch<'_>,
     ) -> io::Result<Outcome> {
         let Kit { view, observer, fetch, .. } = self;
-        let Window { range, trigger } = window;
         if observer.leaves_window(view, window, &mut **fetch, counters)? {
-            self.note(range, How::WINDOW_LEFT, counters);
+            self.note(window.range, How::WINDOW_LEFT, counters);
             return Ok(Outcome::Done);
         }
+        let range = self.within_process(window.range, counters);
+        if range.is_empty() {
+            return Ok(Outcome::Refused);
+        }
+        let trigger = window.trigger.filter(|&page| range.contains(page));
+        let window = Window { range, trigger };
+        let Kit { view, observer, fetch, .. } = self;
         before_fetch();
         observer.map_window(view, window, &mut **fetch, counters)?;
         sys::tell_own_faults();

@@ -96,6 +96,9 @@ impl Kit {
         if pages >= self.view.page_size.pages_for(ByteLen(LEFT_BYTES)) && self.fetch.leaves(span) {
             return None;
         }
+        if self.within_process(step.range, counters) != step.range {
+            return None;
+        }
         let watched = self.observer.watch_step(&self.view, step, counters);
         match absent.last_mut() {
             Some(last) if last.end == step.range.start => last.end = step.range.end,

@@ -1,0 +1,60 @@
+//! What the budget of the process leaves room for.
+
+use super::{Kit, Work};
+use crate::page::{ByteLen, Nanos, PageCount, PageRange};
+use crate::policy::{Event, Step, Window};
+use crate::runtime::clock;
+use crate::stats::Counters;
+
+impl Kit {
+    /// The part of `range`, from its start on, that may be fetched: all of it, or whole blocks. The rest is
+    /// left to the kernel, and with it all that is queued and was not fetched before.
+    pub(super) fn within_process(&mut self, range: PageRange, counters: &Counters) -> PageRange {
+        let page_size = self.view.page_size;
+        let fresh = self.ledger.missing(range);
+        let taken = self.hold.take(page_size.len_of(fresh).0, clock::now());
+        let taken = page_size.whole_pages_in(ByteLen(taken));
+        if taken >= fresh {
+            return range;
+        }
+        let part = PageCount(taken.0 - taken.0 % self.view.block_len().0);
+        let part = PageRange::at(range.start, part);
+        self.leave(PageRange::new(part.end, range.end), counters);
+        part
+    }
+
+    /// Gives back what was passed, given up, or taken and not fetched.
+    pub(super) fn settle(&mut self, now: Nanos) {
+        self.ledger.age(now);
+        self.hold.settle(self.view.page_size.len_of(self.ledger.ahead()).0, now);
+    }
+
+    /// Has the policy plan `rest` again when the reader goes on, and less than until now.
+    fn leave(&mut self, rest: PageRange, counters: &Counters) {
+        let Kit { pending, ledger, policy, plan, .. } = self;
+        let mut left = rest.count().0;
+        policy.on(&Event::Evicted { range: rest }, plan);
+        pending.retain(|work| {
+            let range = work.range();
+            let missing = ledger.missing(range).0;
+            if missing > 0 {
+                left += missing;
+                policy.on(&Event::Evicted { range }, plan);
+            }
+            missing == 0
+        });
+        policy.on(&Event::Pressure, plan);
+        Counters::add(&counters.pressures, 1);
+        Counters::add(&counters.pages_over_budget, left);
+    }
+}
+
+impl Work {
+    fn range(self) -> PageRange {
+        match self {
+            Work::Read(range)
+            | Work::Map(Window { range, .. })
+            | Work::Step(Step { range, .. }) => range,
+        }
+    }
+}
