@@ -1,9 +1,10 @@
 //! Runs that go down through the file: the detector of forward runs in a mirror.
 
 use super::claim::Claim;
-use super::rest::Rest;
-use super::tempo::{Latency, Tempo};
-use super::{Event, Fetch, Geometry, Outcome, Plan, StreamId};
+use super::course::{self, Course};
+use super::share::Share;
+use super::tempo::Latency;
+use super::{Event, Geometry, Outcome, Plan, StreamId};
 use crate::detect::{RUNS_MAX, Runs, Seen};
 use crate::page::{Nanos, PageCount, PageIndex, PageRange};
 
@@ -18,8 +19,7 @@ struct Ahead {
     id: u64,
     /// Up to where steps are planned, in the mirror.
     planned: PageIndex,
-    tempo: Tempo,
-    rest: Rest,
+    course: Course,
 }
 
 /// The backward runs of a policy. Their pages are read in steps and left to the reader to map.
@@ -31,7 +31,7 @@ pub(super) struct Backward {
     ahead: [Ahead; RUNS_MAX],
     ids: u64,
     latency: Latency,
-    budget: PageCount,
+    share: Share,
 }
 
 impl Backward {
@@ -44,18 +44,14 @@ impl Backward {
             ahead: [Ahead::default(); RUNS_MAX],
             ids: 0,
             latency: Latency::new(),
-            budget: geometry.budget,
+            share: Share::of(geometry.budget),
         }
     }
 
     /// Takes in what is no touch.
     pub(super) fn hear(&mut self, event: &Event<'_>) {
-        match *event {
-            Event::Arrived { took, .. } => self.latency.measured(took),
-            Event::Fetched { what: Fetch::Step, range, outcome, .. } => {
-                self.fetched(range, outcome)
-            }
-            _ => {}
+        if let Some((range, outcome)) = course::hear(event, &mut self.latency) {
+            self.fetched(range, outcome);
         }
     }
 
@@ -65,9 +61,7 @@ impl Backward {
             None => Claim::No,
             Some(Seen::Behind(_)) => Claim::Quiet,
             Some(Seen::Advanced { slot, by }) => {
-                let ahead = &mut self.ahead[slot];
-                ahead.tempo.went(by.0, at);
-                let rests = ahead.rest.rests_for(by.0.div_ceil(self.step.0));
+                let rests = self.ahead[slot].course.went(by.0, by.0.div_ceil(self.step.0), at);
                 let is_run = self.runs.run(slot).is_proven();
                 if is_run && !rests { Claim::Plan(slot) } else { Claim::Quiet }
             }
@@ -81,7 +75,7 @@ impl Backward {
 
     /// Memory is short, or is not any more.
     pub(super) fn allow(&mut self, budget: PageCount) {
-        self.budget = budget;
+        self.share.allow(budget);
     }
 
     /// The readers that are alive and read ahead of.
@@ -93,11 +87,9 @@ impl Backward {
     pub(super) fn begin(&mut self, touched: PageRange, at: Nanos) {
         let mirrored = self.mirror(touched);
         let slot = self.runs.begin(mirrored);
-        let mut tempo = Tempo::default();
-        tempo.went(0, at);
         self.ids += 2;
         let (id, planned) = (self.ids, mirrored.end);
-        self.ahead[slot] = Ahead { id, planned, tempo, rest: Rest::default() };
+        self.ahead[slot] = Ahead { id, planned, course: Course::begun(at) };
     }
 
     /// Plans ahead of the run in `slot`, beside what is ahead of streams of other kinds.
@@ -113,8 +105,7 @@ impl Backward {
         let range = PageRange::new(start.min(whole.end), whole.end);
         let mut steps: Vec<_> = range.pieces(self.step).collect();
         steps.reverse();
-        // While all seems to be in memory, one step, as far out as it would be read.
-        let near = if ahead.rest.is_trying() { steps.len().saturating_sub(1) } else { 0 };
+        let near = if ahead.course.is_trying() { steps.len().saturating_sub(1) } else { 0 };
         steps[near..].iter().for_each(|&step| plan.step(StreamId(ahead.id), step));
         if let Some(last) = steps.last() {
             let reach = self.mirror(*last).end;
@@ -125,19 +116,17 @@ impl Backward {
 
     fn distance(&self, slot: usize, elsewhere: PageCount) -> PageCount {
         let run = self.runs.run(slot);
-        let ahead = &self.ahead[slot];
         let twice = PageCount(run.next.since(run.start).0 * 2);
-        let share = PageCount(self.budget.0 / 2 / (1 + self.runs.live_others(slot)));
-        let others = self.runs.ahead_of_others(slot).0 + elsewhere.0;
-        let share = share.min(PageCount(self.budget.0.saturating_sub(others)));
-        let wanted = ahead
-            .tempo
-            .units_in(self.latency.lead())
+        let others = PageCount(self.runs.ahead_of_others(slot).0 + elsewhere.0);
+        let room = self.share.room(1 + self.runs.live_others(slot), others);
+        let wanted = self.ahead[slot]
+            .course
+            .units_until(&self.latency)
             .map_or(u64::MAX, |pages| pages.saturating_mul(2));
         let (least, most) =
             (self.geometry.pages_of(AHEAD_BYTES_MIN), self.geometry.pages_of(AHEAD_BYTES_MAX));
         let wanted = PageCount(wanted).clamp(least, most);
-        wanted.min(twice).min(share)
+        wanted.min(twice).min(room)
     }
 
     fn fetched(&mut self, range: PageRange, outcome: Outcome) {
@@ -146,10 +135,8 @@ impl Backward {
             let run = self.runs.run(slot);
             run.next <= mirrored.start && mirrored.end <= self.ahead[slot].planned
         });
-        let Some(slot) = owner else { return };
-        match outcome {
-            Outcome::Resident => self.ahead[slot].rest.found_resident(),
-            Outcome::Done | Outcome::Refused => self.ahead[slot].rest.found_absent(),
+        if let Some(slot) = owner {
+            self.ahead[slot].course.fetched(outcome);
         }
     }
 

@@ -51,10 +51,7 @@ impl Policy for Fixed {
                 }
             }
             Event::Pressure => self.window = PageCount((self.window.0 / 2).max(1)),
-            Event::ReadOn { .. }
-            | Event::Fetched { .. }
-            | Event::Arrived { .. }
-            | Event::Evicted { .. } => {}
+            _ => {}
         }
     }
 }
@@ -62,24 +59,14 @@ impl Policy for Fixed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::page::{ByteLen, Nanos, PageSize};
-    use crate::policy::Source;
-
-    fn planned(fixed: &mut Fixed, page: u64) -> Vec<(u64, u64)> {
-        let mut plan = Plan::new();
-        let page = PageIndex(page);
-        fixed.on(&Event::Touch { page, at: Nanos(0), source: Source::Marker }, &mut plan);
-        plan.windows().iter().map(|w| (w.range.start.0, w.range.end.0)).collect()
-    }
+    use crate::policy::tests::{of_one_gib, windows_after};
 
     #[test]
     fn every_touch_is_followed_by_one_window_fetched_once() {
-        let len = ByteLen(1 << 30);
-        let geometry = Geometry::new(PageSize::FOUR_KIB, len, crate::BUDGET_DEFAULT);
-        let mut fixed = Fixed::new(geometry);
-        assert_eq!(planned(&mut fixed, 9), [(10, 522)]);
-        assert_eq!(planned(&mut fixed, 19), [(522, 532)], "only what is new");
-        assert_eq!(planned(&mut fixed, 100_000), [(100_001, 100_513)]);
-        assert_eq!(planned(&mut fixed, 262_143), [], "nothing after the last page");
+        let mut fixed = Fixed::new(of_one_gib());
+        assert_eq!(windows_after(&mut fixed, 9), [(10, 522)]);
+        assert_eq!(windows_after(&mut fixed, 19), [(522, 532)], "only what is new");
+        assert_eq!(windows_after(&mut fixed, 100_000), [(100_001, 100_513)]);
+        assert_eq!(windows_after(&mut fixed, 262_143), [], "nothing after the last page");
     }
 }

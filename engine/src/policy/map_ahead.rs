@@ -77,10 +77,7 @@ impl Policy for MapAhead {
                 }
             }
             Event::Pressure => self.window_max = self.window_first,
-            Event::ReadOn { .. }
-            | Event::Fetched { .. }
-            | Event::Arrived { .. }
-            | Event::Evicted { .. } => {}
+            _ => {}
         }
     }
 }
@@ -88,25 +85,15 @@ impl Policy for MapAhead {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::page::{ByteLen, Nanos, PageSize};
-    use crate::policy::Source;
-
-    fn planned(policy: &mut MapAhead, page: u64) -> Vec<(u64, u64)> {
-        let mut plan = Plan::new();
-        let page = PageIndex(page);
-        policy.on(&Event::Touch { page, at: Nanos(0), source: Source::Marker }, &mut plan);
-        plan.windows().iter().map(|w| (w.range.start.0, w.range.end.0)).collect()
-    }
+    use crate::policy::tests::{of_one_gib, windows_after};
 
     #[test]
     fn consecutive_touches_double_the_window_and_a_stray_one_resets_it() {
-        let len = ByteLen(1 << 30);
-        let geometry = Geometry::new(PageSize::FOUR_KIB, len, crate::BUDGET_DEFAULT);
-        let mut policy = MapAhead::new(geometry);
-        assert_eq!(planned(&mut policy, 999), [(1000, 1016)]);
-        assert_eq!(planned(&mut policy, 1000), [(1016, 1048)]);
-        assert_eq!(planned(&mut policy, 1016), [(1048, 1112)]);
-        assert_eq!(planned(&mut policy, 50_000), [(50_001, 50_017)]);
-        assert_eq!(planned(&mut policy, 262_143), [], "nothing after the last page");
+        let mut policy = MapAhead::new(of_one_gib());
+        assert_eq!(windows_after(&mut policy, 999), [(1000, 1016)]);
+        assert_eq!(windows_after(&mut policy, 1000), [(1016, 1048)]);
+        assert_eq!(windows_after(&mut policy, 1016), [(1048, 1112)]);
+        assert_eq!(windows_after(&mut policy, 50_000), [(50_001, 50_017)]);
+        assert_eq!(windows_after(&mut policy, 262_143), [], "nothing after the last page");
     }
 }

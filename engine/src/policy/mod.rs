@@ -6,12 +6,14 @@
 mod adaptive;
 mod backward;
 mod claim;
+mod course;
 mod fixed;
 mod map_ahead;
 mod off;
 mod plan;
 mod ramp;
 mod rest;
+mod share;
 mod squeeze;
 mod streams;
 mod stride;
@@ -260,5 +262,23 @@ impl std::str::FromStr for PolicyKind {
                 known.join(", ")
             ))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What `policy` plans to map after a touch of `page`.
+    pub(super) fn windows_after(policy: &mut dyn Policy, page: u64) -> Vec<(u64, u64)> {
+        let mut plan = Plan::new();
+        let (page, source) = (PageIndex(page), Source::Marker);
+        policy.on(&Event::Touch { page, at: Nanos(0), source }, &mut plan);
+        plan.windows().iter().map(|w| (w.range.start.0, w.range.end.0)).collect()
+    }
+
+    /// A file of 1 GiB.
+    pub(super) fn of_one_gib() -> Geometry {
+        Geometry::new(PageSize::FOUR_KIB, ByteLen(1 << 30), crate::BUDGET_DEFAULT)
     }
 }

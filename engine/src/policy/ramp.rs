@@ -1,4 +1,5 @@
 use super::claim::Claim;
+use super::share::Share;
 use super::squeeze::Squeeze;
 use super::tempo::Tempo;
 use super::{Event, Fetch, Geometry, Plan, Policy};
@@ -36,8 +37,7 @@ pub struct Ramp {
     runs: Runs,
     /// What is planned for the run in the same slot.
     ahead: [Ahead; RUNS_MAX],
-    /// Less than the geometry's under memory pressure.
-    budget: PageCount,
+    share: Share,
     squeeze: Squeeze,
     /// How long before its reader a page is wanted; without it the distance is the same for all.
     lead: Option<Nanos>,
@@ -64,7 +64,7 @@ impl Ramp {
             geometry,
             runs: Runs::new(geometry.fault_around),
             ahead: [Ahead::default(); RUNS_MAX],
-            budget: geometry.budget,
+            share: Share::of(geometry.budget),
             squeeze: Squeeze::new(geometry.budget),
             lead: None,
         }
@@ -124,7 +124,7 @@ impl Ramp {
 
     /// Memory is short, or is not any more.
     pub(super) fn allow(&mut self, budget: PageCount) {
-        self.budget = budget;
+        self.share.allow(budget);
     }
 
     /// The readers that are alive and read ahead of.
@@ -199,10 +199,8 @@ impl Ramp {
     /// window to itself, and met behind it. `elsewhere` is ahead of streams of other kinds.
     pub(super) fn plan_ahead(&mut self, slot: usize, elsewhere: PageCount, plan: &mut Plan) {
         let next = self.runs.run(slot).next;
-        let share = self.budget.0 / 2 / (1 + self.runs.live_others(slot));
-        let others = self.runs.ahead_of_others(slot).0 + elsewhere.0;
-        let left = self.budget.0.saturating_sub(others);
-        let room = PageCount(share.min(left));
+        let others = PageCount(self.runs.ahead_of_others(slot).0 + elsewhere.0);
+        let room = self.share.room(1 + self.runs.live_others(slot), others);
         let end = PageIndex(self.geometry.pages.0);
         let Ahead { mapped, read, done, met_at, .. } = self.ahead[slot];
         let room = room.min(self.trust(slot)).min(self.soon_wanted(slot));

@@ -1,8 +1,9 @@
 use super::claim::Claim;
-use super::rest::Rest;
+use super::course::{self, Course};
+use super::share::Share;
 use super::squeeze::Squeeze;
-use super::tempo::{Latency, Tempo};
-use super::{Event, Fetch, Geometry, Outcome, Plan, Policy, StreamId};
+use super::tempo::Latency;
+use super::{Event, Geometry, Plan, Policy, StreamId};
 use crate::detect::{STRIDES_MAX, Stepped, Strides};
 use crate::page::{Nanos, PageCount, PageIndex, PageRange};
 
@@ -66,21 +67,15 @@ impl Policy for Stride {
     }
 }
 
-/// What is known of the stride in the same slot, beside its steps.
-#[derive(Clone, Copy, Debug, Default)]
-struct Course {
-    tempo: Tempo,
-    rest: Rest,
-}
-
 /// The strides of a policy that knows other streams too.
 #[derive(Clone, Debug)]
 pub(super) struct StridePart {
     geometry: Geometry,
     strides: Strides,
+    /// Of the stride in the same slot.
     courses: [Course; STRIDES_MAX],
     latency: Latency,
-    budget: PageCount,
+    share: Share,
 }
 
 impl StridePart {
@@ -90,18 +85,16 @@ impl StridePart {
             strides: Strides::new(geometry.pages, geometry.fault_around),
             courses: [Course::default(); STRIDES_MAX],
             latency: Latency::new(),
-            budget: geometry.budget,
+            share: Share::of(geometry.budget),
         }
     }
 
     /// Takes in what is no touch.
     pub(super) fn hear(&mut self, event: &Event<'_>) {
-        match *event {
-            Event::Arrived { took, .. } => self.latency.measured(took),
-            Event::Fetched { what: Fetch::Step, range, outcome, .. } => {
-                self.fetched(range, outcome)
-            }
-            _ => {}
+        if let Some((range, outcome)) = course::hear(event, &mut self.latency)
+            && let Some(slot) = self.strides.planned_for(range)
+        {
+            self.courses[slot].fetched(outcome);
         }
     }
 
@@ -115,9 +108,9 @@ impl StridePart {
                 Claim::Quiet
             }
             Some(Stepped::Advanced { slot, by }) => {
-                let course = &mut self.courses[slot];
-                course.tempo.went(u64::from(by), at);
-                if course.rest.rests_for(u64::from(by)) { Claim::Quiet } else { Claim::Plan(slot) }
+                let steps = u64::from(by);
+                let rests = self.courses[slot].went(steps, steps, at);
+                if rests { Claim::Quiet } else { Claim::Plan(slot) }
             }
         }
     }
@@ -138,9 +131,7 @@ impl StridePart {
         extent_of: impl Fn(PageIndex) -> PageCount,
     ) -> Option<usize> {
         let slot = self.strides.learn(touched, extent_of)?;
-        let mut tempo = Tempo::default();
-        tempo.went(0, at);
-        self.courses[slot] = Course { tempo, rest: Rest::default() };
+        self.courses[slot] = Course::begun(at);
         Some(slot)
     }
 
@@ -167,7 +158,7 @@ impl StridePart {
 
     /// Memory is short, or is not any more.
     pub(super) fn allow(&mut self, budget: PageCount) {
-        self.budget = budget;
+        self.share.allow(budget);
     }
 
     /// The strides that are alive.
@@ -180,8 +171,7 @@ impl StridePart {
         let stride = *self.strides.stride(slot);
         let target = self.steps_ahead(slot, elsewhere);
         let mut planned = stride.planned;
-        if self.courses[slot].rest.is_trying() {
-            // One step, as far out as it would be read: what is near may be the kernel's own doing.
+        if self.courses[slot].is_trying() {
             planned = planned.max(target.saturating_sub(1));
         }
         while planned < target {
@@ -200,25 +190,13 @@ impl StridePart {
     /// How many steps ahead of its reader this stride is wanted.
     fn steps_ahead(&self, slot: usize, elsewhere: PageCount) -> u32 {
         let stride = self.strides.stride(slot);
-        let course = &self.courses[slot];
         // Where steps are not whole pages apart, the further ahead the less is known.
         let steps = u64::try_from(stride.score).unwrap_or(0);
         let trusted = if stride.is_exact { steps * 2 } else { (steps / 2).max(1) };
-        let wanted = course.tempo.units_in(self.latency.lead()).unwrap_or(STEPS_AHEAD_MAX);
-        let others = self.strides.ahead_of_others(slot).0 + elsewhere.0;
-        let share = self.budget.0 / 2 / self.strides.live().max(1);
-        let room = share.min(self.budget.0.saturating_sub(others));
-        let room = room / stride.step_len().0.max(1);
+        let wanted = self.courses[slot].units_until(&self.latency).unwrap_or(STEPS_AHEAD_MAX);
+        let others = PageCount(self.strides.ahead_of_others(slot).0 + elsewhere.0);
+        let room = self.share.room(self.strides.live(), others).0 / stride.step_len().0.max(1);
         let steps = wanted.clamp(STEPS_AHEAD_MIN, STEPS_AHEAD_MAX).min(trusted).min(room);
         steps as u32
-    }
-
-    /// Steps that were there already: a warm file, or a part of one.
-    fn fetched(&mut self, range: PageRange, outcome: Outcome) {
-        let Some(slot) = self.strides.planned_for(range) else { return };
-        match outcome {
-            Outcome::Resident => self.courses[slot].rest.found_resident(),
-            Outcome::Done | Outcome::Refused => self.courses[slot].rest.found_absent(),
-        }
     }
 }
