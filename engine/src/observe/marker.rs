@@ -16,9 +16,10 @@
 use std::io;
 
 use super::blocks::{Blocks, Known};
-use super::still::Still;
+use super::still::{Still, WINDOW_PAGES};
 use super::sweep::Sweep;
 use super::trail::Trails;
+use super::watched::{EDGES_PER_SWEEP, Edge, Edges, Markers, map_known};
 use super::{Observer, Pinpoint, Touches, View};
 use crate::fetch::Fetch;
 use crate::page::{Nanos, PageCount, PageIndex, PageRange};
@@ -26,47 +27,25 @@ use crate::policy::{Source, Step, Window};
 use crate::stats::Counters;
 use crate::sys::{self, Faults};
 
-/// Markers and edges watched at once; the oldest are forgotten first. A look costs one scan each.
-const BLOCKS_MAX: usize = 64;
-const EDGES_MAX: usize = 64;
 /// Markers that lie no further apart than this are of one reader.
 const RUN_PAGES: PageCount = PageCount(16 << 10);
-/// What counts as a window where none was planned.
-const WINDOW_PAGES: PageCount = PageCount(512);
-/// More runs than this found by one sweep are random touches.
-const EDGES_PER_SWEEP: usize = 4;
 /// Touches of one look whose exact page is asked for, at 1 to 2 us each; more are scattered.
 const SHARPENED_MAX: usize = 64;
 /// Who goes on by more than so many times the fault-around with each fault is on large folios: on tmpfs
 /// it is exactly once.
 const LARGE_FAULTS: u64 = 2;
 
-/// The first page that is not mapped behind a run of windows, and the window that comes after it:
-/// what lies between becomes present by a reader's faults only.
-#[derive(Clone, Copy, Debug)]
-struct Edge {
-    at: PageIndex,
-    limit: PageIndex,
-    /// Whether a look has found nothing there: what appears later is a reader's, and new.
-    was_absent: bool,
-}
-
-impl Edge {
-    fn new(at: PageIndex, limit: PageIndex) -> Edge {
-        Edge { at, limit, was_absent: false }
-    }
-
-    /// Nobody had touched a mapping before it was made.
-    fn at_start(view: &View) -> Edge {
-        Edge { at: PageIndex(0), limit: view.pages().end, was_absent: true }
-    }
+/// Whether a look has found nothing at an edge: what appears there later is a reader's, and new.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Seen {
+    Nothing,
+    Absent,
 }
 
 #[derive(Debug)]
 pub(crate) struct Marker {
-    /// Blocks that were absent after everything around them was mapped.
-    blocks: Vec<PageRange>,
-    edges: Vec<Edge>,
+    markers: Markers,
+    edges: Edges<Seen>,
     /// Blocks whose presence is explained: mapped by us, or reported.
     known: Blocks,
     trails: Trails,
@@ -81,9 +60,9 @@ impl Marker {
     /// `faults` are those of others when the mapping was made, if they are known.
     pub(crate) fn new(view: &View, pinpoint: Pinpoint, faults: Option<Faults>) -> Marker {
         Marker {
-            blocks: Vec::new(),
-            // Most readers begin at the beginning.
-            edges: vec![Edge::at_start(view)],
+            markers: Markers::default(),
+            // Nobody had touched the mapping before it was made.
+            edges: Edges::at_start(view, Seen::Absent),
             known: Blocks::new(view.block_len(), view.lead()),
             trails: Trails::default(),
             pinpoint,
@@ -117,10 +96,10 @@ impl Marker {
         touches: &mut Touches,
         counters: &Counters,
     ) -> io::Result<()> {
-        let last = self.blocks.last().copied();
+        let last = self.markers.blocks.last().copied();
         let mut absent: Option<PageRange> = None;
         let mut seen = Vec::new();
-        for &block in &self.blocks {
+        for &block in &self.markers.blocks {
             // A reader passes its markers in order: behind one that is absent, only the last of all
             // is worth a look, for a reader that jumps.
             let is_behind = absent.is_some_and(|absent| {
@@ -139,7 +118,7 @@ impl Marker {
         if seen.is_empty() {
             return Ok(());
         }
-        self.blocks.retain(|block| !seen.contains(block));
+        self.markers.blocks.retain(|block| !seen.contains(block));
         for block in seen {
             // The window before it, if it was left to the reader.
             self.known.fill_before(block.start, WINDOW_PAGES);
@@ -157,18 +136,19 @@ impl Marker {
         counters: &Counters,
     ) -> io::Result<PageCount> {
         let mut passed_since = PageCount(0);
-        self.edges.sort_unstable_by_key(|edge| edge.at);
+        let edges = &mut self.edges.all;
+        edges.sort_unstable_by_key(|edge| edge.at);
         let mut passed_to = PageIndex(0);
-        for index in 0..self.edges.len() {
-            let Edge { at, limit, was_absent } = self.edges[index];
+        for edge in edges {
+            let Edge { at, limit, seen } = *edge;
             if at < passed_to {
                 // The reader of the edge before came this far: one edge is enough for it.
-                self.edges[index].limit = at;
+                edge.limit = at;
                 continue;
             }
             Counters::add(&counters.polls, 1);
             if !view.any_present(view.block_of(at))? {
-                self.edges[index].was_absent = true;
+                edge.seen = Seen::Absent;
                 continue;
             }
             let frontier = view.frontier_after(at, limit)?;
@@ -177,15 +157,15 @@ impl Marker {
             self.known.fill_before(at, WINDOW_PAGES);
             self.known.assign(passed, Known::Yes);
             touches.found.push(passed);
-            if was_absent {
+            if seen == Seen::Absent {
                 passed_since = PageCount(passed_since.0 + passed.count().0);
             }
-            self.edges[index] = Edge { was_absent: true, ..Edge::new(frontier, limit) };
+            *edge = Edge { at: frontier, limit, seen: Seen::Absent };
             if !self.still.is_on() {
                 Counters::add(&counters.late, 1);
             }
         }
-        self.edges.retain(|edge| edge.at < edge.limit);
+        self.edges.drop_ended();
         Ok(passed_since)
     }
 
@@ -241,7 +221,7 @@ impl Marker {
             return Ok(());
         }
         self.map_pages(view, PageRange::new(neighbour.end, after.end), fetch, counters)?;
-        self.arm(view, block, counters)
+        self.markers.arm(view, block, counters)
     }
 
     fn map_pages(
@@ -251,33 +231,14 @@ impl Marker {
         fetch: &mut dyn Fetch,
         counters: &Counters,
     ) -> io::Result<()> {
-        if pages.is_empty() {
-            return Ok(());
-        }
-        fetch.map(view.span_of(pages))?;
-        self.known.assign(pages, Known::Yes);
-        Counters::add(&counters.pages_mapped, pages.count().0);
-        Ok(())
-    }
-
-    /// Watches `block` from now on, unless it is present already.
-    fn arm(&mut self, view: &View, block: PageRange, counters: &Counters) -> io::Result<()> {
-        if block.is_empty() || view.any_present(block)? {
-            return Ok(());
-        }
-        Counters::add(&counters.markers, 1);
-        if self.blocks.len() == BLOCKS_MAX {
-            self.blocks.remove(0);
-        }
-        self.blocks.push(block);
-        Ok(())
+        map_known(view, pages, fetch, &mut self.known, counters)
     }
 
     /// Leaves `window` to the reader: its trigger is seen all the same, since nothing but a reader
     /// maps it.
     fn leave(&mut self, view: &View, window: Window, counters: &Counters) -> io::Result<()> {
         let block = window.trigger.map(|page| view.block_of(page)).unwrap_or_default();
-        self.arm(view, block, counters)?;
+        self.markers.arm(view, block, counters)?;
         // Where the reader goes is known: a sweep need not find it there.
         for part in [
             PageRange::new(window.range.start, block.start),
@@ -286,7 +247,7 @@ impl Marker {
             self.known.assign(part, Known::Yes);
         }
         let limit = self.end_edges(view, window.range);
-        self.watch(Edge::new(window.range.end, limit));
+        self.watch(window.range.end, limit);
         Ok(())
     }
 
@@ -295,16 +256,13 @@ impl Marker {
         let limit = self.end_edges(view, window);
         let at = view.frontier_after(window.end, limit)?;
         self.known.assign(PageRange::new(window.end, at), Known::Yes);
-        self.watch(Edge::new(at, limit));
+        self.watch(at, limit);
         Ok(at)
     }
 
     /// Ends the edges before `window` where it begins, and says how far one behind it reaches.
     fn end_edges(&mut self, view: &View, window: PageRange) -> PageIndex {
-        for edge in self.edges.iter_mut().filter(|edge| edge.at < window.end) {
-            edge.limit = edge.limit.min(window.start);
-        }
-        self.edges.retain(|edge| edge.at < edge.limit);
+        self.edges.end_before(window);
         self.known.next_known(window.end, view.pages().end)
     }
 
@@ -317,18 +275,12 @@ impl Marker {
             // What one fault maps may have holes: only beyond its block is anything news.
             let at = view.block_of(range.end.minus(PageCount(1))).end;
             let limit = self.known.next_known(at, view.pages().end);
-            self.watch(Edge::new(at, limit));
+            self.watch(at, limit);
         }
     }
 
-    fn watch(&mut self, edge: Edge) {
-        if edge.at >= edge.limit || self.edges.iter().any(|other| other.at == edge.at) {
-            return;
-        }
-        if self.edges.len() == EDGES_MAX {
-            self.edges.remove(0);
-        }
-        self.edges.push(edge);
+    fn watch(&mut self, at: PageIndex, limit: PageIndex) {
+        self.edges.watch(Edge { at, limit, seen: Seen::Nothing });
     }
 }
 
@@ -394,11 +346,11 @@ impl Observer for Marker {
 
     fn account(&mut self, range: PageRange) {
         self.known.assign(range, Known::Yes);
-        for edge in self.edges.iter_mut().filter(|edge| range.contains(edge.at)) {
+        for edge in self.edges.all.iter_mut().filter(|edge| range.contains(edge.at)) {
             edge.at = range.end;
         }
-        self.edges.retain(|edge| edge.at < edge.limit);
-        self.blocks.retain(|block| block.intersect(range).is_empty());
+        self.edges.drop_ended();
+        self.markers.blocks.retain(|block| block.intersect(range).is_empty());
         self.trails.account(range);
     }
 
@@ -407,7 +359,7 @@ impl Observer for Marker {
     }
 
     fn rests(&mut self, pages: PageCount) -> bool {
-        self.still.skip_windows(pages.0 / WINDOW_PAGES.0)
+        self.still.skip_pages(pages)
     }
 
     fn source(&self) -> Source {

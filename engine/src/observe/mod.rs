@@ -9,6 +9,7 @@ mod stores;
 mod sweep;
 mod trail;
 mod view;
+mod watched;
 
 pub(crate) use guard::Guard;
 pub(crate) use marker::Marker;

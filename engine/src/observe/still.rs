@@ -1,12 +1,16 @@
 //! When to keep still: on large folios the kernel maps up to 2 MiB for one fault, and there is
 //! nothing to win by mapping ahead, only a marker to lose.
 
+use crate::page::PageCount;
+
 /// False markers in a row that end mapping ahead. One alone may be chance: a reader that passed in
 /// just those microseconds.
 const FALSE_IN_A_ROW: u32 = 2;
 /// Windows left alone at first and at most, before one is tried again.
 const PAUSE_WINDOWS_FIRST: u32 = 8;
 const PAUSE_WINDOWS_MAX: u32 = 4096;
+/// What counts as a window where none was planned.
+pub(crate) const WINDOW_PAGES: PageCount = PageCount(512);
 
 /// Whether windows are mapped at the moment, or left to the reader's own large faults.
 #[derive(Debug)]
@@ -62,8 +66,12 @@ impl Still {
         self.skip_windows(1)
     }
 
-    /// The reader passed `count` windows that nobody planned: whether to leave the next one alone.
-    pub(crate) fn skip_windows(&mut self, count: u64) -> bool {
+    /// The reader passed `pages` for which no window was planned: whether to leave the next one alone.
+    pub(crate) fn skip_pages(&mut self, pages: PageCount) -> bool {
+        self.skip_windows(pages.0 / WINDOW_PAGES.0)
+    }
+
+    fn skip_windows(&mut self, count: u64) -> bool {
         let skip = self.is_on();
         let count = u32::try_from(count).unwrap_or(u32::MAX);
         self.windows_left = self.windows_left.saturating_sub(count);

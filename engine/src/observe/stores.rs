@@ -15,6 +15,7 @@ use std::io;
 use super::blocks::{Blocks, Known};
 use super::still::Still;
 use super::sweep::Sweep;
+use super::watched::{EDGES_PER_SWEEP, Edge, Edges, Markers, map_known};
 use super::{Observer, Touches, View};
 use crate::fetch::Fetch;
 use crate::page::{Nanos, PageCount, PageIndex, PageRange};
@@ -22,21 +23,10 @@ use crate::policy::{Source, Window};
 use crate::stats::Counters;
 use crate::sys;
 
-/// Markers and edges watched at once; the oldest are forgotten first. A look costs one scan each.
-const MARKERS_MAX: usize = 64;
-const EDGES_MAX: usize = 64;
-/// More runs than this found by one sweep are scattered stores.
-const EDGES_PER_SWEEP: usize = 4;
-/// What counts as a window where none was planned.
-const WINDOW_PAGES: PageCount = PageCount(512);
-
-/// The first page that is not mapped behind pages that are, and the page that is known to be mapped
-/// after it: what lies between becomes present by the program alone.
+/// What was seen at an edge.
 #[derive(Clone, Copy, Debug)]
-struct Edge {
-    at: PageIndex,
-    limit: PageIndex,
-    /// Where the pages began that were seen to appear before this edge, and not told of.
+struct Seen {
+    /// Where the pages began that were seen to appear before it, and not told of.
     untold: PageIndex,
     /// Whether it has moved before: only then does a move tell of a writer.
     has_moved: bool,
@@ -44,9 +34,8 @@ struct Edge {
 
 #[derive(Debug)]
 pub(crate) struct Stores {
-    /// Pages that were absent after everything behind them was mapped.
-    markers: Vec<PageIndex>,
-    edges: Vec<Edge>,
+    markers: Markers,
+    edges: Edges<Seen>,
     /// Pages whose presence is explained: mapped by us, or seen.
     known: Blocks,
     sweep: Sweep,
@@ -57,12 +46,10 @@ pub(crate) struct Stores {
 impl Stores {
     /// `view` knows no fault-around: there is none for stores.
     pub(crate) fn new(view: &View) -> Stores {
-        let limit = view.pages().end;
-        let start = PageIndex(0);
+        let seen = Seen { untold: PageIndex(0), has_moved: false };
         Stores {
-            markers: Vec::new(),
-            // Most writers begin at the beginning.
-            edges: vec![Edge { at: start, limit, untold: start, has_moved: false }],
+            markers: Markers::default(),
+            edges: Edges::at_start(view, seen),
             known: Blocks::new(PageCount(1), PageCount(0)),
             sweep: Sweep::default(),
             still: Still::default(),
@@ -76,17 +63,17 @@ impl Stores {
         touches: &mut Touches,
         counters: &Counters,
     ) -> io::Result<()> {
-        let mut absent = Vec::with_capacity(self.markers.len());
-        for &page in &self.markers {
+        let mut absent = Vec::with_capacity(self.markers.blocks.len());
+        for &block in &self.markers.blocks {
             Counters::add(&counters.polls, 1);
-            if view.any_present(one(page))? {
-                self.known.assign(one(page), Known::Yes);
-                touches.passed.push(page);
+            if view.any_present(block)? {
+                self.known.assign(block, Known::Yes);
+                touches.passed.push(block.start);
             } else {
-                absent.push(page);
+                absent.push(block);
             }
         }
-        self.markers = absent;
+        self.markers.blocks = absent;
         Ok(())
     }
 
@@ -96,7 +83,7 @@ impl Stores {
         touches: &mut Touches,
         counters: &Counters,
     ) -> io::Result<()> {
-        for edge in &mut self.edges {
+        for edge in &mut self.edges.all {
             Counters::add(&counters.polls, 1);
             let frontier = view.frontier_after(edge.at, edge.limit)?;
             if frontier == edge.at {
@@ -104,14 +91,14 @@ impl Stores {
             }
             self.known.assign(PageRange::new(edge.at, frontier), Known::Yes);
             edge.at = frontier;
-            if edge.has_moved {
-                touches.found.push(PageRange::new(edge.untold, frontier));
-                edge.untold = frontier;
+            if edge.seen.has_moved {
+                touches.found.push(PageRange::new(edge.seen.untold, frontier));
+                edge.seen.untold = frontier;
                 Counters::add(&counters.late, u64::from(!self.still.is_on()));
             }
-            edge.has_moved = true;
+            edge.seen.has_moved = true;
         }
-        self.edges.retain(|edge| edge.at < edge.limit);
+        self.edges.drop_ended();
         Ok(())
     }
 
@@ -124,8 +111,7 @@ impl Stores {
         }
         for range in found {
             let limit = self.known.next_known(range.end, view.pages().end);
-            let untold = range.start;
-            self.watch(Edge { at: range.end, limit, untold, has_moved: true });
+            self.watch(range.end, limit, range.start);
         }
         Ok(())
     }
@@ -159,7 +145,7 @@ impl Stores {
             return Ok(());
         }
         self.map_pages(view, rest, fetch, counters)?;
-        self.arm(view, page, counters)
+        self.markers.arm(view, one(page), counters)
     }
 
     fn map_one(&mut self, view: &View, page: PageIndex, fetch: &mut dyn Fetch) -> io::Result<()> {
@@ -177,46 +163,19 @@ impl Stores {
         fetch: &mut dyn Fetch,
         counters: &Counters,
     ) -> io::Result<()> {
-        if pages.is_empty() {
-            return Ok(());
-        }
-        fetch.map(view.span_of(pages)).inspect_err(|_| self.is_over = true)?;
-        self.known.assign(pages, Known::Yes);
-        Counters::add(&counters.pages_mapped, pages.count().0);
-        Ok(())
-    }
-
-    /// Watches `page` from now on, unless it is present already.
-    fn arm(&mut self, view: &View, page: PageIndex, counters: &Counters) -> io::Result<()> {
-        if view.any_present(one(page))? {
-            return Ok(());
-        }
-        Counters::add(&counters.markers, 1);
-        if self.markers.len() == MARKERS_MAX {
-            self.markers.remove(0);
-        }
-        self.markers.push(page);
-        Ok(())
+        map_known(view, pages, fetch, &mut self.known, counters)
+            .inspect_err(|_| self.is_over = true)
     }
 
     /// Puts an edge at `at`, behind a window that belongs to a writer, and ends the edges before it.
     fn move_edge(&mut self, view: &View, window: PageRange, at: PageIndex) {
-        for edge in self.edges.iter_mut().filter(|edge| edge.at < window.end) {
-            edge.limit = edge.limit.min(window.start);
-        }
-        self.edges.retain(|edge| edge.at < edge.limit);
+        self.edges.end_before(window);
         let limit = self.known.next_known(at, view.pages().end);
-        self.watch(Edge { at, limit, untold: at, has_moved: true });
+        self.watch(at, limit, at);
     }
 
-    fn watch(&mut self, edge: Edge) {
-        if edge.at >= edge.limit || self.edges.iter().any(|other| other.at == edge.at) {
-            return;
-        }
-        if self.edges.len() == EDGES_MAX {
-            self.edges.remove(0);
-        }
-        self.edges.push(edge);
+    fn watch(&mut self, at: PageIndex, limit: PageIndex, untold: PageIndex) {
+        self.edges.watch(Edge { at, limit, seen: Seen { untold, has_moved: true } });
     }
 }
 
@@ -244,7 +203,7 @@ impl Observer for Stores {
         let leaves = self.still.skip_window();
         if leaves {
             if let Some(page) = window.trigger {
-                self.arm(view, page, counters)?;
+                self.markers.arm(view, one(page), counters)?;
             }
             self.move_edge(view, window.range, window.range.end);
         }
@@ -275,7 +234,7 @@ impl Observer for Stores {
     }
 
     fn rests(&mut self, pages: PageCount) -> bool {
-        self.still.skip_windows(pages.0 / WINDOW_PAGES.0)
+        self.still.skip_pages(pages)
     }
 
     fn is_over(&self) -> bool {
@@ -292,91 +251,4 @@ fn one(page: PageIndex) -> PageRange {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::fetch::ForStores;
-    use crate::sys::{Pagemap, Span};
-    use std::fs::File;
-    use std::os::unix::fs::MetadataExt;
-    use std::sync::OnceLock;
-
-    fn sparse() -> (File, memmap2::MmapMut) {
-        let file = tempfile::tempfile_in("/dev/shm").unwrap();
-        file.set_len(4 << 20).unwrap();
-        // SAFETY: the file is private to the test and keeps its length.
-        let map = unsafe { memmap2::MmapMut::map_mut(&file) }.unwrap();
-        (file, map)
-    }
-
-    fn view_of(map: &memmap2::MmapMut) -> View {
-        static PAGEMAP: OnceLock<Pagemap> = OnceLock::new();
-        let page_size = sys::page_size();
-        View {
-            span: Span { addr: map.as_ptr() as usize, len: map.len() },
-            page_size,
-            around: page_size.bytes() as usize,
-            pagemap: PAGEMAP.get_or_init(|| Pagemap::open().unwrap()),
-        }
-    }
-
-    fn pages(start: u64, end: u64) -> PageRange {
-        PageRange::new(PageIndex(start), PageIndex(end))
-    }
-
-    fn look(stores: &mut Stores, view: &View) -> Touches {
-        let mut touches = Touches::default();
-        stores.look(view, Nanos(0), &mut touches, &Counters::default()).unwrap();
-        touches
-    }
-
-    fn store(map: &mut memmap2::MmapMut, from: usize, to: usize) {
-        let page = sys::page_size().bytes() as usize;
-        (from..to).for_each(|index| map[index * page] = 1);
-    }
-
-    #[test]
-    fn a_window_is_allocated_whole_and_its_first_page_says_when_the_writer_comes() {
-        let (file, mut map) = sparse();
-        let view = view_of(&map);
-        let (mut stores, counters) = (Stores::new(&view), Counters::default());
-        let window = Window { range: pages(256, 512), trigger: Some(PageIndex(256)) };
-        stores.map_window(&view, window, &mut ForStores, &counters).unwrap();
-        assert_eq!(file.metadata().unwrap().blocks(), 256 * view.page_size.bytes() / 512);
-        assert!(!view.any_present(pages(0, 257)).unwrap());
-        assert!((257..512).all(|page| view.any_present(pages(page, page + 1)).unwrap()));
-        assert!(!view.any_present(pages(512, 513)).unwrap());
-        assert!(look(&mut stores, &view).is_empty());
-        store(&mut map, 256, 257);
-        let touches = look(&mut stores, &view);
-        assert_eq!((touches.passed, touches.found), (vec![PageIndex(256)], vec![]));
-        store(&mut map, 257, 520);
-        let touches = look(&mut stores, &view);
-        assert_eq!((touches.passed, touches.found), (vec![], vec![pages(512, 520)]));
-    }
-
-    #[test]
-    fn pages_that_appear_once_are_told_of_only_when_more_follow() {
-        let (_file, mut map) = sparse();
-        let view = view_of(&map);
-        let mut stores = Stores::new(&view);
-        store(&mut map, 0, 10);
-        assert!(look(&mut stores, &view).is_empty());
-        assert!(look(&mut stores, &view).is_empty());
-        store(&mut map, 10, 21);
-        assert_eq!(look(&mut stores, &view).found, [pages(0, 21)]);
-        store(&mut map, 21, 22);
-        assert_eq!(look(&mut stores, &view).found, [pages(21, 22)]);
-    }
-
-    #[test]
-    fn the_first_refusal_ends_it() {
-        let (file, map) = sparse();
-        let view = view_of(&map);
-        let (mut stores, counters) = (Stores::new(&view), Counters::default());
-        file.set_len(1 << 20).unwrap();
-        let window = Window { range: pages(512, 520), trigger: Some(PageIndex(512)) };
-        assert!(stores.map_window(&view, window, &mut ForStores, &counters).is_err());
-        assert!(stores.is_over());
-        assert_eq!(file.metadata().unwrap().len(), 1 << 20);
-    }
-}
+mod tests;
