@@ -24,8 +24,8 @@ pub struct ProcessStats {
 /// Each mapping has its own budget besides ([`MmapOptions::budget`](crate::MmapOptions::budget)), and is
 /// granted no more than what is left for all others after it: one alone has at most half, and each of N that
 /// want more than that has one part in N + 1, so that there is always something left for the next one. What
-/// is not granted is left to the kernel, counted
-/// ([`Stats::pages_over_budget`](crate::Stats::pages_over_budget)), and makes the mapping's policy hold
+/// is not granted is left to the kernel or planned again later, counted
+/// ([`Stats::over_budget`](crate::Stats::over_budget)), and makes the mapping's policy hold
 /// back as if memory were short. What nobody came for in 10 to 20 s counts no more: it is page cache like
 /// any other, and the kernel's to take.
 ///

@@ -93,9 +93,9 @@ counters! {
     streams,
     /// How often the policy was told that memory is short, or the process's budget spent.
     pressures,
-    /// Pages that were planned and left to the kernel because the budget of the process was spent: see
+    /// Plans that were cut because the budget of the process was spent: see
     /// [`set_process_budget`](crate::set_process_budget).
-    pages_over_budget,
+    over_budget,
     /// Windows carried out.
     windows,
     /// Markers left out of windows.

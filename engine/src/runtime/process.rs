@@ -20,6 +20,8 @@ const DEFAULT_BYTES: u64 = 256 << 20;
 const UNSET: u64 = u64::MAX;
 /// Who was not heard of for so long has given up all that it held: see `ledger`.
 const IDLE_NANOS: u64 = 2 * AGE_NANOS;
+/// How often a policy is told that nothing is left: as often as of pressure.
+const TELL_NANOS: u64 = 250_000_000;
 /// Those who idle are looked for no more often than this.
 const ROUND_NANOS: u64 = 1_000_000_000;
 
@@ -47,6 +49,8 @@ pub(super) struct Hold {
     process: &'static Process,
     bytes: AtomicU64,
     heard_at: AtomicU64,
+    /// When its policy was last told to hold back.
+    told_at: AtomicU64,
 }
 
 impl Process {
@@ -87,8 +91,8 @@ impl Process {
 
     /// A part for one more mapping.
     pub(super) fn join(&'static self) -> Arc<Hold> {
-        let (bytes, heard_at) = (AtomicU64::new(0), AtomicU64::new(0));
-        let hold = Arc::new(Hold { process: self, bytes, heard_at });
+        let [bytes, heard_at, told_at] = [const { AtomicU64::new(0) }; 3];
+        let hold = Arc::new(Hold { process: self, bytes, heard_at, told_at });
         let mut holds = self.holds.lock().unwrap_or_else(PoisonError::into_inner);
         if holds.len() == holds.capacity() {
             holds.retain(|hold| hold.strong_count() > 0);
@@ -145,6 +149,15 @@ impl Hold {
         }
         self.bytes.fetch_add(taken, Ordering::Relaxed);
         taken
+    }
+
+    /// Something was not granted: whether its policy is to hear of it.
+    pub(super) fn is_news(&self, now: Nanos) -> bool {
+        let is_news = self.told_at.load(Ordering::Relaxed) + TELL_NANOS <= now.0;
+        if is_news {
+            self.told_at.store(now.0, Ordering::Relaxed);
+        }
+        is_news
     }
 
     /// `bytes` are ahead of this mapping's readers now: what is held beyond them is given back.

@@ -388,8 +388,10 @@ impl Kit {
             Read::Absent => {
                 self.is_cold = true;
                 let range = self.within_process(range, counters);
-                if range.is_empty() {
-                    return Ok(Outcome::Refused);
+                let fresh = self.ledger.missing(range);
+                if fresh == PageCount(0) {
+                    // Left out, or on its way since an earlier plan.
+                    return Ok(Outcome::Done);
                 }
                 let span = self.view.span_of(range);
                 self.look_out_for(range, clock::now());
@@ -400,7 +402,7 @@ impl Kit {
                     self.fetch.start(&[span])?;
                 }
                 self.started += 1;
-                Counters::add(&counters.pages_read_ahead, range.count().0);
+                Counters::add(&counters.pages_read_ahead, fresh.0);
                 self.note(range, How::READ, counters);
             }
         }
@@ -420,7 +422,7 @@ impl Kit {
         }
         let range = self.within_process(window.range, counters);
         if range.is_empty() {
-            return Ok(Outcome::Refused);
+            return Ok(Outcome::Done);
         }
         let trigger = window.trigger.filter(|&page| range.contains(page));
         let window = Window { range, trigger };

@@ -31,21 +31,21 @@ impl Kit {
 
     /// Has the policy plan `rest` again when the reader goes on, and less than until now.
     fn leave(&mut self, rest: PageRange, counters: &Counters) {
-        let Kit { pending, ledger, policy, plan, .. } = self;
-        let mut left = rest.count().0;
+        let Kit { pending, ledger, policy, plan, hold, .. } = self;
         policy.on(&Event::Evicted { range: rest }, plan);
         pending.retain(|work| {
             let range = work.range();
-            let missing = ledger.missing(range).0;
-            if missing > 0 {
-                left += missing;
+            let is_fetched = ledger.missing(range) == PageCount(0);
+            if !is_fetched {
                 policy.on(&Event::Evicted { range }, plan);
             }
-            missing == 0
+            is_fetched
         });
-        policy.on(&Event::Pressure, plan);
-        Counters::add(&counters.pressures, 1);
-        Counters::add(&counters.pages_over_budget, left);
+        Counters::add(&counters.over_budget, 1);
+        if hold.is_news(clock::now()) {
+            Counters::add(&counters.pressures, 1);
+            policy.on(&Event::Pressure, plan);
+        }
     }
 }
 
