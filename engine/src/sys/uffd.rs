@@ -1,93 +1,26 @@
 //! userfaultfd(2): pages that are filled when they are touched, and taken away again.
 
+mod abi;
+#[cfg(feature = "lab")]
+mod lab;
+
+pub use abi::FaultScope;
+#[cfg(feature = "lab")]
+pub use lab::{Userfault, try_userfault};
+
 use std::fs::File;
-use std::io::{self, Read};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+
+pub(super) use abi::{
+    Api, EVENT_PAGEFAULT, FAULTS_AT_ONCE, Message, Range, Register, UFFD_API, ioctl, ioctl_number,
+    open, read_messages,
+};
+use abi::{FEATURE_MOVE, FEATURE_POISON, Fill, MODE_MISSING, Transfer, negotiate};
 
 use super::advise::drop_all;
 use super::arena::{self, FRAME_LEN, Reserved};
 use super::{Cell, Span, check};
-
-pub(super) const UFFD_API: u64 = 0xaa;
-const UFFD_USER_MODE_ONLY: libc::c_int = 1;
-pub(super) const EVENT_PAGEFAULT: u8 = 0x12;
-const MODE_MISSING: u64 = 1;
-/// Bits of `features` and of `ioctls`.
-const FEATURE_POISON: u64 = 1 << 14;
-const FEATURE_MOVE: u64 = 1 << 16;
-/// Faults taken in by one read(2).
-pub(super) const FAULTS_AT_ONCE: usize = 64;
-
-/// `_IOWR(0xaa, number, size)`: the same layout on x86-64 and arm64.
-pub(super) const fn ioctl_number(number: u64, size: usize) -> u64 {
-    (3 << 30) | ((size as u64) << 16) | (0xaa << 8) | number
-}
-const USERFAULTFD_IOC_NEW: u64 = 0xaa00;
-
-#[repr(C)]
-#[derive(Debug, Default)]
-pub(super) struct Api {
-    pub(super) api: u64,
-    pub(super) features: u64,
-    pub(super) ioctls: u64,
-}
-
-#[repr(C)]
-#[derive(Debug, Default)]
-pub(super) struct Range {
-    pub(super) start: u64,
-    pub(super) len: u64,
-}
-
-#[repr(C)]
-#[derive(Debug, Default)]
-pub(super) struct Register {
-    pub(super) range: Range,
-    pub(super) mode: u64,
-    pub(super) ioctls: u64,
-}
-
-/// The argument of COPY and MOVE: where to, from where, how many bytes, mode, how many were done.
-#[repr(C)]
-#[derive(Debug, Default)]
-struct Transfer {
-    to: u64,
-    from: u64,
-    len: u64,
-    mode: u64,
-    done: i64,
-}
-
-/// The argument of ZEROPAGE and POISON.
-#[repr(C)]
-#[derive(Debug, Default)]
-struct Fill {
-    range: Range,
-    mode: u64,
-    done: i64,
-}
-
-/// `struct uffd_msg`, as far as page faults use it.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Message {
-    pub(super) event: u8,
-    reserved: [u8; 7],
-    flags: u64,
-    pub(super) address: u64,
-    more: u64,
-}
-
-/// Whose touches are served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum FaultScope {
-    /// Those of the program and those of the kernel on its behalf.
-    All,
-    /// Those of the program only (`UFFD_USER_MODE_ONLY`): a system call that is given a page which
-    /// is not in memory returns EFAULT.
-    UserMode,
-}
 
 /// A move or a copy that did not go all the way.
 #[derive(Debug)]
@@ -332,75 +265,6 @@ impl Uffd {
 const COPY: u64 = 3;
 const MOVE: u64 = 5;
 
-/// Takes in what waits, without waiting. Returns how many messages were read.
-pub(super) fn read_messages(mut file: &File, messages: &mut [Message]) -> io::Result<usize> {
-    let len = size_of_val(messages);
-    let start = messages.as_mut_ptr().cast::<u8>();
-    // SAFETY: messages are plain integers without padding, so they may be seen as bytes.
-    let bytes = unsafe { std::slice::from_raw_parts_mut(start, len) };
-    match file.read(bytes) {
-        Ok(read) => Ok(read / size_of::<Message>()),
-        Err(error) if would_block(&error) => Ok(0),
-        Err(error) => Err(error),
-    }
-}
-
-pub(super) fn ioctl<T>(file: &File, number: u64, argument: &mut T) -> io::Result<()> {
-    // SAFETY: every caller passes the structure that belongs to the number, and ranges that lie in
-    // the reservation, in a cell, or in a mapping that is watched.
-    let result =
-        unsafe { libc::ioctl(file.as_raw_fd(), number as _, std::ptr::from_mut(argument)) };
-    check(libc::c_long::from(result)).map(|_| ())
-}
-
-fn would_block(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
-}
-
-/// The least restricted one that this user may have (TRAPS 19).
-pub(super) fn open() -> io::Result<(File, FaultScope)> {
-    let flags = libc::O_CLOEXEC | libc::O_NONBLOCK;
-    let full = open_with(flags).or_else(|_| open_device(flags));
-    match full {
-        Ok(file) => Ok((file, FaultScope::All)),
-        Err(_) => open_with(flags | UFFD_USER_MODE_ONLY).map(|file| (file, FaultScope::UserMode)),
-    }
-}
-
-fn open_with(flags: libc::c_int) -> io::Result<File> {
-    // SAFETY: the call takes flags only and makes a new descriptor.
-    let fd = unsafe { libc::syscall(libc::SYS_userfaultfd, flags) };
-    owned(check(fd)?)
-}
-
-/// Linux 6.1: whoever may open the device may have the full kind.
-fn open_device(flags: libc::c_int) -> io::Result<File> {
-    let device = File::options().read(true).write(true).open("/dev/userfaultfd")?;
-    // SAFETY: this request takes flags by value and makes a new descriptor.
-    let fd = unsafe { libc::ioctl(device.as_raw_fd(), USERFAULTFD_IOC_NEW as _, flags) };
-    owned(check(libc::c_long::from(fd))?)
-}
-
-fn owned(fd: u64) -> io::Result<File> {
-    // SAFETY: the descriptor was just made and belongs to nobody else.
-    Ok(unsafe { File::from_raw_fd(fd as libc::c_int) })
-}
-
-/// Asks for what this kernel has of MOVE and POISON. The features that a kernel has are told by the
-/// first of two descriptors only if it is asked for none; so try the most first.
-fn negotiate(file: &File) -> io::Result<u64> {
-    let wanted = [FEATURE_MOVE | FEATURE_POISON, FEATURE_POISON, 0];
-    let mut last = io::Error::from_raw_os_error(libc::EINVAL);
-    for features in wanted {
-        let mut api = Api { api: UFFD_API, features, ioctls: 0 };
-        match ioctl(file, ioctl_number(0x3f, size_of::<Api>()), &mut api) {
-            Ok(()) => return Ok(features),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
-}
-
 impl AsFd for Uffd {
     /// Readable when somebody waits.
     fn as_fd(&self) -> BorrowedFd<'_> {
@@ -416,123 +280,5 @@ impl Drop for Uffd {
     }
 }
 
-/// What this user gets of userfaultfd.
-#[cfg(feature = "lab")]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Userfault {
-    /// Whose touches can be served.
-    pub scope: FaultScope,
-    /// UFFDIO_MOVE: whole frames are moved, not copied. Linux 6.8.
-    pub has_move: bool,
-    /// UFFDIO_POISON: a bad page is a SIGBUS for who touches it. Linux 6.6.
-    pub has_poison: bool,
-}
-
-/// Tries to get one.
-#[cfg(feature = "lab")]
-pub fn try_userfault() -> io::Result<Userfault> {
-    let uffd = Uffd::reserve(1)?;
-    let (has_move, has_poison) = (uffd.has_move(), uffd.has_poison());
-    Ok(Userfault { scope: uffd.scope(), has_move, has_poison })
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sys::Fork;
-
-    fn uffd(len: usize) -> Option<Uffd> {
-        let uffd = Uffd::reserve(len).ok();
-        if uffd.is_none() {
-            println!("skipped: no userfaultfd here");
-        }
-        uffd
-    }
-
-    fn frame(byte: u8) -> Cell {
-        let mut cell = Cell::reserve(FRAME_LEN, Fork::Withhold).unwrap();
-        cell.populate().unwrap();
-        cell.bytes_mut().fill(byte);
-        cell
-    }
-
-    fn bytes(uffd: &Uffd) -> &[u8] {
-        // SAFETY: the test fills what it reads, always with the same.
-        unsafe { uffd.bytes(uffd.span().len) }
-    }
-
-    #[test]
-    fn a_frame_moves_in_and_out_and_in_again() {
-        let Some(uffd) = uffd(2 * FRAME_LEN) else { return };
-        if !uffd.has_move() {
-            return println!("skipped: no UFFDIO_MOVE here");
-        }
-        let mut cell = frame(7);
-        uffd.adopt(&cell).unwrap();
-        uffd.put(&cell, FRAME_LEN, 0).unwrap();
-        assert!(bytes(&uffd)[FRAME_LEN..].iter().all(|&byte| byte == 7));
-        let again = uffd.put(&cell, FRAME_LEN, 0);
-        assert!(matches!(again, Err(Stopped { at: 0, why: Refused::Raced })));
-        uffd.take(FRAME_LEN, &mut cell).unwrap();
-        assert!(cell.bytes().iter().all(|&byte| byte == 7));
-        uffd.put(&cell, FRAME_LEN, 0).unwrap();
-        assert_eq!(bytes(&uffd)[FRAME_LEN + 5], 7);
-        uffd.take(FRAME_LEN, &mut cell).unwrap();
-        uffd.disown(&cell).unwrap();
-    }
-
-    /// One page in the middle is there already: what was moved before it is known.
-    #[test]
-    fn a_move_says_where_it_stopped_and_goes_on_from_there() {
-        let Some(uffd) = uffd(FRAME_LEN) else { return };
-        if !uffd.has_move() {
-            return println!("skipped: no UFFDIO_MOVE here");
-        }
-        let (middle, page) = (100 * 4096, 4096);
-        let mut cell = frame(5);
-        uffd.adopt(&cell).unwrap();
-        uffd.zero(middle, page).unwrap();
-        let stopped = uffd.put(&cell, 0, 0).unwrap_err();
-        assert!(
-            matches!(stopped, Stopped { at, why: Refused::Raced } if at == middle),
-            "{stopped:?}"
-        );
-        uffd.empty(middle, page).unwrap();
-        uffd.put(&cell, 0, middle).unwrap();
-        assert!(bytes(&uffd).iter().all(|&byte| byte == 5));
-        // And back, stopped by a hole: nothing is missing afterwards but the hole.
-        uffd.empty(middle, page).unwrap();
-        let stopped = uffd.take(0, &mut cell).unwrap_err();
-        assert!(
-            matches!(stopped, Stopped { at, why: Refused::Raced } if at == middle),
-            "{stopped:?}"
-        );
-        assert!(bytes(&uffd)[..middle].iter().all(|&byte| byte == 5));
-        assert!(bytes(&uffd)[middle + page..].iter().all(|&byte| byte == 5));
-        uffd.zero(middle, page).unwrap();
-        uffd.take(0, &mut cell).unwrap();
-        assert_eq!((cell.bytes()[middle - 1], cell.bytes()[middle]), (5, 0));
-    }
-
-    #[test]
-    fn a_touch_is_reported_and_a_copy_wakes_it() {
-        let Some(uffd) = uffd(FRAME_LEN) else { return };
-        let cell = frame(9);
-        std::thread::scope(|scope| {
-            let reader = scope.spawn(|| bytes(&uffd)[5 * 4096 + 17]);
-            let mut faults = Vec::new();
-            while faults.is_empty() {
-                uffd.take_faults(&mut faults).unwrap();
-            }
-            assert_eq!(faults, [5 * 4096]);
-            uffd.copy(cell.part(0..4096), 5 * 4096).unwrap();
-            assert_eq!(reader.join().unwrap(), 9);
-        });
-        // A page that is there already is stepped over.
-        uffd.copy(cell.part(0..8 * 4096), 2 * 4096).unwrap();
-        assert!(bytes(&uffd)[2 * 4096..10 * 4096].iter().all(|&byte| byte == 9));
-        uffd.empty(5 * 4096, 4096).unwrap();
-        uffd.zero(5 * 4096, 4096).unwrap();
-        assert_eq!(bytes(&uffd)[5 * 4096], 0);
-    }
-}
+mod tests;
