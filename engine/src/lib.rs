@@ -21,6 +21,20 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
+//! # What else there is
+//!
+//! | who | asks for |
+//! |---|---|
+//! | knows what is read next | [`Mmap::prefetch`], [`Mmap::prefetch_many`]: in the background, waited for, awaited or cancelled by the [`Prefetch`] that is returned |
+//! | begins with the same random touches each time | [`MmapOptions::record`] once, then [`Mmap::replay`]: see [`RecordedSet`] |
+//! | has readers with ways of their own | [`Mmap::reader_view`]: advice and streams of its own for each |
+//! | stores forward into a file | [`MmapOptions::write_ahead`] |
+//! | writes a log | [`MmapOptions::for_append`]: see [`AppendMap`] |
+//! | must not die of a truncated file | [`Mmap::read_at`], [`MmapOptions::guard_sigbus`] |
+//! | has less memory than file | [`Paged`], and [`Reader`] for who streams |
+//! | wants less read ahead | [`MmapOptions::budget`] for one mapping, [`set_process_budget`] for all |
+//! | wants to know whether it helped | [`Mmap::stats`], [`process_stats`] |
+//!
 //! # How it works
 //!
 //! ```text

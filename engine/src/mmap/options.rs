@@ -205,6 +205,23 @@ impl MmapOptions {
     /// Kernel: 5.14 for MADV_POPULATE_WRITE; before that without effect.
     ///
     /// Source: madvise(2).
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let path = dir.path().join("out");
+    /// use mmap_ahead::MmapOptions;
+    ///
+    /// let file = std::fs::OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
+    /// file.set_len(4 << 20)?;
+    /// // SAFETY: nobody else touches the file while it is mapped.
+    /// let mut map = unsafe { MmapOptions::new().write_ahead().map_mut(&file)? };
+    /// for (index, chunk) in map.chunks_mut(4096).enumerate() {
+    ///     chunk.fill(index as u8);
+    /// }
+    /// map.flush()?;
+    /// assert_eq!(std::fs::read(&path)?[3 * 4096], 3);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn write_ahead(&mut self) -> &mut Self {
         self.ahead.stores = Stores::Forward;
         self
