@@ -1,5 +1,9 @@
 //! The windows of one guarded mapping: which are open, opening them, counting.
 
+mod shape;
+
+pub(super) use shape::{Shape, WINDOWS_MAX, WORD_BITS};
+
 use std::io;
 use std::ops::Range;
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
@@ -7,12 +11,7 @@ use std::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
 use super::TripCounts;
 use super::ring::Ring;
 use crate::sys::check;
-
-/// At most so many windows in a mapping: the size of the bitmap, and the bound on the kernel VMAs
-/// of a mapping (every second window open makes one VMA a window).
-pub(super) const WINDOWS_MAX: usize = 2048;
-
-pub(super) const WORD_BITS: usize = usize::BITS as usize;
+use shape::mask;
 
 /// Trips that wait for the worker, per mapping. A guess: with the cheapest trip at 3 us it has
 /// half a millisecond to wake up before reports are dropped.
@@ -21,36 +20,6 @@ const RING_CAPACITY: usize = 256;
 /// How many (thread, window) pairs are remembered at a time to tell a late trip from an endless
 /// one. A guess: more threads than that would have to fault for ever at the same time.
 const REPEATS_CAPACITY: usize = 16;
-
-/// Where a guarded mapping lies, and what open means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Shape {
-    pub(super) base: usize,
-    /// Whole pages, in bytes.
-    pub(super) len: usize,
-    /// Size of a window: 1 << this.
-    pub(super) granule_shift: u32,
-    /// What open means: PROT_READ, with PROT_EXEC or without; PROT_READ | PROT_WRITE where stores are
-    /// watched.
-    pub(super) prot: i32,
-    /// What closed means: PROT_NONE; PROT_READ where stores are watched.
-    pub(super) closed: i32,
-}
-
-impl Shape {
-    pub(super) fn windows(&self) -> usize {
-        self.len.div_ceil(1 << self.granule_shift)
-    }
-
-    /// The bytes of some windows, as offsets; the last window may be short.
-    pub(super) fn bytes(&self, windows: &Range<usize>) -> Range<usize> {
-        let offset = |window: usize| {
-            // A window beyond the end may not fit a usize once shifted.
-            if window >= self.windows() { self.len } else { window << self.granule_shift }
-        };
-        offset(windows.start)..offset(windows.end)
-    }
-}
 
 /// How a trip ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -295,30 +264,5 @@ impl Windows {
         // for `close_all`, which comes first; those of a watch stay readable. A touch that the
         // protection forbids is answered by the handler.
         check(unsafe { libc::syscall(libc::SYS_mprotect, addr, len, prot) }).map(|_| ())
-    }
-}
-
-/// The bits of `windows` in the word whose lowest bit is window `first`.
-fn mask(windows: &Range<usize>, first: usize) -> usize {
-    let bit_of = |window: usize| window.saturating_sub(first).min(WORD_BITS);
-    let up_to = |bit: usize| if bit == WORD_BITS { usize::MAX } else { (1 << bit) - 1 };
-    up_to(bit_of(windows.end)) & !up_to(bit_of(windows.start))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn masks_cover_the_part_of_the_range_that_is_in_the_word() {
-        for (start, end) in [(0, 1), (3, 64), (63, 65), (64, 128), (5, 200), (70, 70), (0, 0)] {
-            for first in [0, WORD_BITS, 2 * WORD_BITS] {
-                let mask = mask(&(start..end), first);
-                for bit in 0..WORD_BITS {
-                    let is_in = (start..end).contains(&(first + bit));
-                    assert_eq!(mask >> bit & 1 == 1, is_in, "{start}..{end} {first} {bit}");
-                }
-            }
-        }
     }
 }
