@@ -51,6 +51,13 @@ impl Recent {
         newer.iter().rev().chain(older.iter().rev()).copied()
     }
 
+    /// Whether any may begin within `reach` of `page`: without branches, so that it is quick where none does.
+    pub(crate) fn any_within(&self, page: PageIndex, reach: PageCount) -> bool {
+        let low = page.0.saturating_sub(reach.0);
+        let within = |touched: &PageRange| touched.start.0.wrapping_sub(low) <= 2 * reach.0;
+        self.touches.iter().fold(false, |any, touched| any | within(touched))
+    }
+
     /// Where a touch begins that is `distance` pages from `page`: exactly, or else by `slack` (none or
     /// one) pages more or less.
     pub(crate) fn find_near(

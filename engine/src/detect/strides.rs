@@ -57,6 +57,8 @@ pub(crate) struct Strides {
     recent: Recent,
     clock: u64,
     looks: u64,
+    /// Whether one was found to be none in this look.
+    has_failed: bool,
     /// How many touches make a stride where pages are known exactly, and where only blocks are.
     touches_exact: Option<u32>,
     touches_blocks: Option<u32>,
@@ -83,6 +85,7 @@ impl Strides {
             recent: Recent::new(),
             clock: 0,
             looks: 0,
+            has_failed: false,
         }
     }
 
@@ -143,6 +146,9 @@ impl Strides {
     /// All of a look has been told: strides that leave out more steps than they take are none.
     pub(crate) fn end_look(&mut self) {
         self.looks += 1;
+        if !std::mem::take(&mut self.has_failed) {
+            return;
+        }
         for slot in 0..STRIDES_MAX {
             if self.slots[slot].score < 0 {
                 self.put(slot, Stride::default());
@@ -189,6 +195,9 @@ impl Strides {
     /// distance is proven.
     fn progression(&self, touched: PageRange) -> Option<Progression> {
         let last = touched.start;
+        if !self.recent.any_within(last, PageCount(DISTANCE_PAGES_MAX)) {
+            return None;
+        }
         for before in self.recent.newest_first() {
             let distance = signed(before.start, last);
             let apart = touched.count().max(before.count()).0;
@@ -236,6 +245,7 @@ impl Strides {
         let before = self.counts(&self.slots[slot]);
         let now = self.counts(&stride);
         self.slots[slot] = stride;
+        self.has_failed |= stride.score < 0;
         self.tally.ahead = self.tally.ahead - before.unwrap_or(0) + now.unwrap_or(0);
         self.tally.live = self.tally.live - u64::from(before.is_some()) + u64::from(now.is_some());
         match stride.used {
