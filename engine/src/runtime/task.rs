@@ -396,7 +396,7 @@ impl Kit {
                 let span = self.view.span_of(range);
                 self.look_out_for(range, clock::now());
                 if self.fetch.hand_over(span) {
-                    Counters::add(&counters.pages_driven, range.count().0);
+                    Counters::add(&counters.pages_driven, fresh.0);
                 } else {
                     before_fetch();
                     self.fetch.start(&[span])?;
