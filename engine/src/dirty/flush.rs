@@ -2,6 +2,7 @@ use std::io;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
+use super::looks::Looks;
 use super::{DirtyPages, DirtyTracker, Mechanism, Tied};
 use crate::sys::start_writing;
 
@@ -16,8 +17,9 @@ const LOOK_PART_BEFORE_DEVICE: u32 = 50;
 #[non_exhaustive]
 pub struct Flushed {
     /// Where the program stored, in whole pages; `None` when nobody looked, because looking would have
-    /// taken longer than it saves, or because stores cannot be tracked here. An upper bound then the next
-    /// time.
+    /// taken longer than it saves, because the last flushes all found something (up to 64 in a row are then
+    /// without a look), or because stores cannot be tracked here. An upper bound then the next time. Whoever
+    /// wants to know each time has [`track_stores`](crate::MmapMut::track_stores).
     ///
     /// It is not what the device had to write: the kernel writes whole folios, up to 2 MiB each on ext4
     /// and xfs. [`MmapMut::unwritten_bytes`](crate::MmapMut::unwritten_bytes) tells.
@@ -30,6 +32,7 @@ pub struct Flushed {
 #[derive(Debug)]
 pub(super) struct Flusher {
     tracker: Option<DirtyTracker>,
+    looks: Looks,
     /// Tracking is begun once.
     has_begun: bool,
     /// Whether there may be something to write of which the tracker does not know.
@@ -40,7 +43,8 @@ pub(super) struct Flusher {
 
 impl Default for Flusher {
     fn default() -> Flusher {
-        Flusher { tracker: None, has_begun: false, must_flush: true, took: None }
+        let (tracker, looks) = (None, Looks::default());
+        Flusher { tracker, looks, has_begun: false, must_flush: true, took: None }
     }
 }
 
@@ -51,14 +55,20 @@ impl Flusher {
     }
 
     /// What was stored to, if looking is worth it.
-    fn look(&self, beside_device: bool) -> Option<DirtyPages> {
+    fn look(&mut self, beside_device: bool) -> Option<DirtyPages> {
         let tracker = self.tracker.as_ref()?;
-        let part = if beside_device { LOOK_PART_BESIDE_DEVICE } else { LOOK_PART_BEFORE_DEVICE };
-        if tracker.watch().expected() * part > self.took? {
+        if !self.looks.is_due() {
             return None;
         }
+        let part = if beside_device { LOOK_PART_BESIDE_DEVICE } else { LOOK_PART_BEFORE_DEVICE };
+        let is_short = self.took.is_some_and(|took| tracker.watch().expected() * part <= took);
         // An error is no reason not to flush.
-        tracker.take().ok()
+        let stored = if is_short { tracker.take().ok() } else { None };
+        match &stored {
+            Some(stored) => self.looks.found(!stored.is_empty()),
+            None => self.looks.left_out(),
+        }
+        stored
     }
 }
 

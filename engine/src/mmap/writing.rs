@@ -76,7 +76,8 @@ impl MmapMut {
     /// (sync_file_range(2) over the mapping: one call, since the kernel knows its dirty folios) and works
     /// while the page table is looked through; one fdatasync(2) of the whole file follows. Without, it is
     /// msync(2) from the first page that was stored to up to the last. In either case it looks only where
-    /// that is short beside the last flush; [`Flushed::stored`] is `None` otherwise.
+    /// that is short beside the last flush, and ever less often when every flush finds something:
+    /// [`Flushed::stored`] is `None` otherwise.
     ///
     /// Only stores through this mapping count: whoever also writes the file in other ways calls
     /// [`flush`](MmapMut::flush). Without effect on private and anonymous mappings.
