@@ -96,9 +96,9 @@ fn an_incremental_snapshot_costs_what_changed() {
 }
 
 /// Never slower than `flush`, however much was stored, with the file kept and without, and with stores tracked
-/// and not (by both: what tracking costs is not the flush's): no case may be slower beyond doubt, and all pairs
-/// together keep to the bar. (One case alone cannot be told from 1.0 with a few dozen pairs: flushes differ by
-/// more.) Flushes of nothing are left out of the sum, which they would make too good.
+/// and not (by both: what tracking costs is not the flush's): no case may be slower by more than the slack
+/// beyond doubt (of three dozen intervals one misses 1.0 by chance), and all pairs together keep to the bar.
+/// Flushes of nothing are left out of the sum.
 #[test]
 #[ignore = "a measurement: some minutes of writing to the disk"]
 fn flush_dirty_is_never_slower_than_flush() {
@@ -202,7 +202,7 @@ impl FlushCase {
             Median::of(&self.plain).unwrap().value * 1e3,
             self.looks
         );
-        high >= 1.0
+        high >= 1.0 - SLACK
     }
 }
 

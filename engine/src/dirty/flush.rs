@@ -52,16 +52,23 @@ impl Flusher {
         self.must_flush = true;
     }
 
-    /// What was stored to, if looking is worth it.
-    fn look(&mut self, beside_device: bool) -> Option<DirtyPages> {
-        let tracker = self.tracker.as_ref()?;
+    /// Whether looking for what was stored to is worth it now.
+    fn is_look_due(&mut self, beside_device: bool) -> bool {
+        let Some(tracker) = &self.tracker else { return false };
         if !self.looks.is_due() {
-            return None;
+            return false;
         }
         let part = if beside_device { LOOK_PART_BESIDE_DEVICE } else { LOOK_PART_BEFORE_DEVICE };
         let is_short = self.took.is_some_and(|took| tracker.watch().expected() * part <= took);
-        // An error is no reason not to flush.
-        let stored = if is_short { tracker.take().ok() } else { None };
+        if !is_short {
+            self.looks.left_out();
+        }
+        is_short
+    }
+
+    /// What was stored to. An error is no reason not to flush.
+    fn look(&mut self) -> Option<DirtyPages> {
+        let stored = self.tracker.as_ref()?.take().ok();
         match &stored {
             Some(stored) => self.looks.found(!stored.is_empty()),
             None => self.looks.left_out(),
@@ -79,11 +86,14 @@ impl Tied {
     ) -> io::Result<Flushed> {
         let begun = Instant::now();
         self.attend();
-        if let Some(file) = self.file() {
-            // The device works while the page table is looked through. What fails now is told below.
-            let _ = start_writing(file, file_range);
-        }
-        let stored = self.flusher.look(self.file().is_some());
+        let stored = match self.flusher.is_look_due(self.file().is_some()) {
+            true => {
+                // The device works while the page table is looked through. What fails now is told below.
+                let _ = self.file().map(|file| start_writing(file, file_range));
+                self.flusher.look()
+            }
+            false => None,
+        };
         let nothing = stored.as_ref().is_some_and(DirtyPages::is_empty);
         if nothing && !self.flusher.must_flush {
             return Ok(Flushed { stored, is_synced: false });

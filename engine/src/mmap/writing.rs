@@ -70,9 +70,9 @@ impl MmapMut {
     /// costs more than a flush of nothing saves (40 us). The first call flushes all of it, as does the first one
     /// after tracking began.
     ///
-    /// With [`MmapOptions::keep_file`](crate::MmapOptions::keep_file) the disk is started first
-    /// (sync_file_range(2) over the mapping: one call, since the kernel knows its dirty folios) and works
-    /// while the page table is looked through; one fdatasync(2) of the whole file follows. Without, it is
+    /// With [`MmapOptions::keep_file`](crate::MmapOptions::keep_file) it is one fdatasync(2) of the whole file,
+    /// and before a look at the page table the disk is started, which then works meanwhile
+    /// (sync_file_range(2) over the mapping: one call, since the kernel knows its dirty folios). Without, it is
     /// msync(2), from the first page that was stored to up to the last where that is known. In either case it
     /// looks only where that is short beside the last flush, and ever less often when every flush finds
     /// something: [`Flushed::stored`] is `None` otherwise.
