@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use common::Example;
-use mmap_ahead::MmapOptions;
+use mmap_ahead::{Mechanism, MmapOptions};
 use mmap_ahead_extras::snapshot::{Snapshots, restore};
 
 const EXAMPLE: Example = Example {
@@ -51,11 +51,12 @@ fn run(mib: usize, percent: usize, rounds: usize) -> Result<(), Box<dyn Error>> 
     let begun = Instant::now();
     let mut snapshots = Snapshots::begin(map, dir.path())?;
     let tracker = snapshots.tracker();
-    println!(
-        "stores are noticed by {:?}, {} bytes at a time",
-        tracker.mechanism(),
-        tracker.granule()
-    );
+    let noticed = match tracker.mechanism() {
+        Mechanism::Marked => "marked in the page table by the kernel",
+        Mechanism::Served => "noticed by a thread",
+        _ => "noticed by a handler of SIGSEGV",
+    };
+    println!("stores are {noticed}, {} bytes at a time", tracker.granule());
     println!("round   stored      written     ranges   time");
     row("all", 0, snapshots.map().len() as u64, 1, begun.elapsed());
 

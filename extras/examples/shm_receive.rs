@@ -33,8 +33,10 @@ fn main() -> ExitCode {
 }
 
 fn receive(path: &Path) -> Result<(), Box<dyn Error>> {
-    let channel = Channel::create(path, CAPACITY)
-        .map_err(|error| format!("{}: {error} (remove it if it is left over)", path.display()))?;
+    let channel = Channel::create(path, CAPACITY).map_err(|error| {
+        let hint = if path.exists() { " (remove it if it is left over)" } else { "" };
+        format!("{}: {error}{hint}", path.display())
+    })?;
     // Also when it is interrupted while nothing comes.
     let left = path.to_owned();
     let _removed = cleanup::on_exit(move || drop(std::fs::remove_file(left)));
