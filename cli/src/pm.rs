@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use mmap_ahead_bench::{Error, cleanup, device};
-use mmap_ahead_extras::pmem::{BLOCK_LEN, Pmem, STORE_LEN, StoreWay};
+use mmap_ahead_extras::pmem::{BLOCK_LEN, Pmem, STORE_LEN, StoreWay, WhyNot};
 use serde::Serialize;
 
 use crate::output;
@@ -58,6 +58,8 @@ struct Place {
     file_system: String,
     is_pmem: bool,
     flush: &'static str,
+    /// Where it is no persistent memory.
+    why_not: Option<WhyNot>,
 }
 
 pub(crate) fn pm(arguments: &Arguments) -> Result<(), Error> {
@@ -96,14 +98,14 @@ impl Place {
             return Err(Error::failed(format!("{path}: not a file of {BLOCK_LEN} bytes or more")));
         }
         let pmem = Pmem::map(&file).map_err(Error::at(path))?;
-        let (is_pmem, flush) = (pmem.is_pmem(), pmem.way());
-        Ok(Place { file_system: device::file_system(path)?, is_pmem, flush })
+        let (is_pmem, flush, why_not) = (pmem.is_pmem(), pmem.way(), pmem.why_not());
+        Ok(Place { file_system: device::file_system(path)?, is_pmem, flush, why_not })
     }
 
     fn title(&self, path: &Path) -> String {
-        let kind = match self.is_pmem {
-            true => format!("on persistent memory, lines written back by {}", self.flush),
-            false => "not on persistent memory (no MAP_SYNC)".to_owned(),
+        let kind = match self.why_not {
+            None => format!("on persistent memory, lines written back by {}", self.flush),
+            Some(why) => format!("not on persistent memory ({why})"),
         };
         let (path, file_system) = (path.display(), &self.file_system);
         format!("{path}: {file_system}, {kind}; stores of {STORE_LEN} bytes\n")
@@ -138,7 +140,7 @@ impl Place {
         match way {
             StoreWay::NoSync => (Durable::No, "left in a cache: survives the program only"),
             _ if in_memory => (Durable::No, "this file system is in memory"),
-            StoreWay::FlushFence if self.is_pmem => (Durable::Yes, "persistent memory"),
+            _ if self.is_pmem => (Durable::Yes, "persistent memory"),
             StoreWay::FlushFence => {
                 (Durable::No, "it reaches the page cache only: not persistent memory")
             }
@@ -186,7 +188,8 @@ mod tests {
     use super::*;
 
     fn verdicts(file_system: &str, is_pmem: bool) -> [Durable; 4] {
-        let place = Place { file_system: file_system.to_owned(), is_pmem, flush: "CLWB" };
+        let why_not = (!is_pmem).then_some(WhyNot::NoDax);
+        let place = Place { file_system: file_system.to_owned(), is_pmem, flush: "CLWB", why_not };
         [StoreWay::NoSync, StoreWay::FlushFence, StoreWay::Msync, StoreWay::DirectWrite]
             .map(|way| place.durable(way).0)
     }

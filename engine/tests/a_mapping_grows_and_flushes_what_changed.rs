@@ -80,16 +80,17 @@ fn only_a_mapping_that_keeps_its_file_grows() {
     assert!(!copy.flush_dirty().unwrap().is_synced && !anonymous.flush_dirty().unwrap().is_synced);
 }
 
-/// The disk is asked when something was stored, and only then.
+/// Where stores are tracked the disk is asked when something was stored, and only then.
 #[test]
 fn a_flush_of_nothing_does_not_ask_the_disk() {
     let Some(file) = Place::Disk.numbered(LEN) else { skip!("no disk") };
+    let mut looks = 0;
     for mut map in [kept(&file, 0), plain(&file)] {
+        let Ok(_tracker) = map.track_stores_by(Mechanism::Marked) else {
+            skip!("no WP_ASYNC here");
+        };
         let first = map.flush_dirty().unwrap();
         assert!(first.is_synced && first.stored.is_none(), "what was before is not known");
-        if map.track_stores_by(Mechanism::Marked).is_err() {
-            skip!("no WP_ASYNC here");
-        }
         for round in 0..20 {
             map[round * page()] = 1;
             // Looking is left out where it takes long beside the flush, which only it can tell.
@@ -102,9 +103,31 @@ fn a_flush_of_nothing_does_not_ask_the_disk() {
             let nothing = map.flush_dirty().unwrap();
             let is_empty = nothing.stored.as_ref().is_some_and(|stored| stored.is_empty());
             assert!(!is_empty || !nothing.is_synced, "{nothing:?}");
-            println!("seen: {} {}", flushed.stored.is_some(), nothing.is_synced);
+            looks += [&flushed, &nothing].into_iter().filter(|f| f.stored.is_some()).count();
         }
     }
+    println!("seen: {looks} looks in 80 flushes");
+    assert!(looks > 0, "nobody ever looked");
+}
+
+/// Tracking costs every store: a flush begins none, and does not keep one alive.
+#[test]
+fn a_flush_tracks_only_while_somebody_else_does() {
+    let Some(file) = Place::Disk.numbered(LEN) else { skip!("no disk") };
+    let mut map = kept(&file, 0);
+    let store_and_flush = |map: &mut MmapMut| {
+        map[0] = map[0].wrapping_add(1);
+        assert!(map.flush_dirty().unwrap().is_synced);
+        map.flush_dirty().unwrap().stored
+    };
+    assert_eq!((0..10).find_map(|_| store_and_flush(&mut map)), None);
+    let Ok(tracker) = map.track_stores_by(Mechanism::Marked) else { skip!("no WP_ASYNC here") };
+    assert!((0..10).any(|_| store_and_flush(&mut map).is_some()), "it never looked");
+    drop(tracker);
+    map.flush_dirty().unwrap();
+    assert_eq!((0..10).find_map(|_| store_and_flush(&mut map)), None);
+    // Nobody tracks any more, so whoever begins may choose another way.
+    drop(map.track_stores_by(Mechanism::Signal).unwrap());
 }
 
 /// One byte stored is one folio to write, and nothing is left to write after a flush.

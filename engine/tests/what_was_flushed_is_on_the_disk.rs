@@ -10,7 +10,7 @@ use std::fs::{self, File};
 
 use common::disk::{Disk, Mounted, path, run};
 use common::{MIB, Random, page, skip};
-use mmap_ahead::{MmapMut, MmapOptions};
+use mmap_ahead::{DirtyTracker, Mechanism, MmapMut, MmapOptions};
 
 const IMAGE_LEN: u64 = 64 << 20;
 const FILE_LEN: usize = 4 * MIB;
@@ -37,8 +37,9 @@ struct Writer {
     map: MmapMut,
     model: Vec<u8>,
     random: Random,
-    /// How often a flush looked for what was stored to.
+    /// How often a flush looked for what was stored to, because stores are tracked.
     looks: usize,
+    _tracker: Option<DirtyTracker>,
 }
 
 impl Writer {
@@ -53,8 +54,9 @@ impl Writer {
             options.keep_file();
         }
         // SAFETY: nobody else knows the file.
-        let map = unsafe { options.map_mut(&file) }.unwrap();
-        Writer { model: vec![0; FILE_LEN], map, random: Random::new(seed), looks: 0 }
+        let mut map = unsafe { options.map_mut(&file) }.unwrap();
+        let _tracker = map.track_stores_by(Mechanism::Marked).ok();
+        Writer { model: vec![0; FILE_LEN], map, random: Random::new(seed), looks: 0, _tracker }
     }
 
     /// Stores anywhere, grows now and then. Returns the range that all of it lies in.

@@ -4,11 +4,23 @@
 //! `cargo run --release -p mmap-ahead-extras --example incremental_snapshot -- [MIB] [PERCENT] [ROUNDS]`
 //! (default: 256 MiB, 1% of the pages in each round, 5 rounds)
 
+mod common;
+
 use std::error::Error;
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use mmap_ahead::MmapOptions;
+use common::Example;
+use mmap_ahead::{Mechanism, MmapOptions};
 use mmap_ahead_extras::snapshot::{Snapshots, restore};
+
+const EXAMPLE: Example = Example {
+    name: "incremental_snapshot",
+    usage: "[MIB] [PERCENT] [ROUNDS]
+  MIB      the length of the file (default: 256)
+  PERCENT  how many of its pages are stored to in a round, 0 to 100 (default: 1)
+  ROUNDS   how many snapshots are taken (default: 5)",
+};
 
 /// Numbers that look random: the high bits of a linear congruential generator.
 fn next(state: &mut u64) -> usize {
@@ -16,16 +28,20 @@ fn next(state: &mut u64) -> usize {
     (*state >> 33) as usize
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let numbers: Result<Vec<usize>, _> =
-        std::env::args().skip(1).map(|word| word.parse()).collect();
-    let numbers = numbers.unwrap_or_else(|_| usage());
-    if numbers.len() > 3 || numbers.first() == Some(&0) {
-        usage();
-    }
-    let number = |index: usize, default| numbers.get(index).copied().unwrap_or(default);
-    let (mib, percent, rounds) = (number(0, 256), number(1, 1), number(2, 5));
+fn main() -> ExitCode {
+    let words = EXAMPLE.words(3);
+    let number = |index: usize, default: usize, least: usize, most: usize| {
+        let Some(word) = words.get(index) else { return default };
+        let number = word.to_str().and_then(|word| word.parse().ok());
+        number.filter(|number| (least..=most).contains(number)).unwrap_or_else(|| {
+            EXAMPLE.wrong(&format!("{word:?} is no whole number from {least} to {most}"))
+        })
+    };
+    let (mib, percent) = (number(0, 256, 1, 1 << 20), number(1, 1, 0, 100));
+    EXAMPLE.end(run(mib, percent, number(2, 5, 0, 10_000)))
+}
 
+fn run(mib: usize, percent: usize, rounds: usize) -> Result<(), Box<dyn Error>> {
     let dir = tempfile::tempdir_in("/var/tmp")?;
     let file = tempfile::tempfile_in("/var/tmp")?;
     file.set_len((mib as u64) << 20)?;
@@ -35,11 +51,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let begun = Instant::now();
     let mut snapshots = Snapshots::begin(map, dir.path())?;
     let tracker = snapshots.tracker();
-    println!(
-        "stores are noticed by {:?}, {} bytes at a time",
-        tracker.mechanism(),
-        tracker.granule()
-    );
+    let noticed = match tracker.mechanism() {
+        Mechanism::Marked => "marked in the page table by the kernel",
+        Mechanism::Served => "noticed by a thread",
+        _ => "noticed by a handler of SIGSEGV",
+    };
+    println!("stores are {noticed}, {} bytes at a time", tracker.granule());
     println!("round   stored      written     ranges   time");
     row("all", 0, snapshots.map().len() as u64, 1, begun.elapsed());
 
@@ -78,11 +95,4 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn row(round: &str, stores: usize, bytes: u64, ranges: usize, time: Duration) {
     let (mib, ms) = (bytes as f64 / f64::from(1 << 20), time.as_secs_f64() * 1e3);
     println!("{round:>5} {stores:>8} {mib:>9.2} MiB {ranges:>10} {ms:>8.1} ms");
-}
-
-fn usage() -> ! {
-    eprintln!(
-        "usage: incremental_snapshot [MIB] [PERCENT] [ROUNDS], whole numbers, MIB at least 1"
-    );
-    std::process::exit(2);
 }

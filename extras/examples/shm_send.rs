@@ -5,20 +5,34 @@
 
 #![forbid(unsafe_code)]
 
+mod common;
+
 use std::error::Error;
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use common::Example;
 use mmap_ahead_extras::shm::Channel;
+
+const EXAMPLE: Example = Example {
+    name: "shm_send",
+    usage: "[CHANNEL] < IN
+  CHANNEL  the file that shm_receive made (default: /dev/shm/mmap-ahead-channel)",
+};
 
 /// How long to wait for the receiver to make the channel.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let default = || PathBuf::from("/dev/shm/mmap-ahead-channel");
-    let path = std::env::args_os().nth(1).map_or_else(default, PathBuf::from);
-    let mut sender = opened(&path)?.sender()?;
+fn main() -> ExitCode {
+    let path = EXAMPLE.words(1).into_iter().next();
+    let path = path.map_or_else(|| PathBuf::from("/dev/shm/mmap-ahead-channel"), PathBuf::from);
+    EXAMPLE.end(send(&path))
+}
+
+fn send(path: &Path) -> Result<(), Box<dyn Error>> {
+    let mut sender = opened(path)?.sender()?;
 
     let begun = Instant::now();
     let mut input = io::stdin().lock();
@@ -35,7 +49,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// The channel, as soon as there is one.
-fn opened(path: &PathBuf) -> Result<Channel, Box<dyn Error>> {
+fn opened(path: &Path) -> Result<Channel, Box<dyn Error>> {
     let begun = Instant::now();
     loop {
         match Channel::open(path) {

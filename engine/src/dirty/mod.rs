@@ -4,6 +4,7 @@
 //! whom has an own "since last time": every [`DirtyTracker`], and `MmapMut::flush_dirty`.
 
 mod flush;
+mod looks;
 mod mechanism;
 mod pages;
 mod tied;

@@ -8,7 +8,7 @@ use super::{DirtyPages, Mechanism};
 ///
 /// Made by [`MmapMut::track_stores`](crate::MmapMut::track_stores). Several may ask about the same mapping:
 /// each has its own "since last time". It does not keep the mapping alive. Dropping the last of them ends the
-/// tracking.
+/// tracking; when [`flush_dirty`](crate::MmapMut::flush_dirty) has asked as well, its next call does.
 ///
 /// What counts is a store through *this* mapping, by the program or by the kernel on its behalf, as read(2)
 /// into it. Not seen: stores through another mapping of the same file, write(2) to it, stores of a forked
@@ -69,6 +69,11 @@ impl DirtyTracker {
 
     pub(super) fn watch(&self) -> &Watch {
         &self.watch
+    }
+
+    /// Whether nobody else asks.
+    pub(super) fn is_alone(&self) -> bool {
+        self.watch.is_asked_by_one()
     }
 
     pub(super) fn give_back(&self, pages: &DirtyPages) {

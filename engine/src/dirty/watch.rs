@@ -99,6 +99,10 @@ impl Watch {
         }
     }
 
+    pub(super) fn is_asked_by_one(&self) -> bool {
+        self.lock().askers.len() == 1
+    }
+
     pub(super) fn is_over(&self) -> bool {
         self.lock().live.is_none()
     }

@@ -63,20 +63,19 @@ impl MmapMut {
         grown
     }
 
-    /// Has what was stored on the disk, as [`flush`](MmapMut::flush), and does not ask the disk when
-    /// nothing was stored since the last time.
+    /// Has what was stored on the disk, as [`flush`](MmapMut::flush), and where stores are
+    /// [tracked](MmapMut::track_stores) does not ask the disk when nothing was stored since the last time.
     ///
-    /// The first call flushes all of it, and has stores [tracked](Mechanism::Marked) from then on: the first
-    /// store to each page between two calls is a page fault (also with plain mmap on a disk, whose pages
-    /// are protected again when they are written), and a load no longer maps its neighbours as well. Where
-    /// that is not to be had it flushes all of it each time; a SIGSEGV handler or a thread is never
-    /// started by this call.
+    /// It starts no tracking itself: that makes the first store to each page after a look a page fault, which
+    /// costs more than a flush of nothing saves (40 us). The first call flushes all of it, as does the first one
+    /// after tracking began.
     ///
-    /// With [`MmapOptions::keep_file`](crate::MmapOptions::keep_file) the disk is started first
-    /// (sync_file_range(2) over the mapping: one call, since the kernel knows its dirty folios) and works
-    /// while the page table is looked through; one fdatasync(2) of the whole file follows. Without, it is
-    /// msync(2) from the first page that was stored to up to the last. In either case it looks only where
-    /// that is short beside the last flush; [`Flushed::stored`] is `None` otherwise.
+    /// With [`MmapOptions::keep_file`](crate::MmapOptions::keep_file) it is one fdatasync(2) of the whole file,
+    /// and before a look at the page table the disk is started, which then works meanwhile
+    /// (sync_file_range(2) over the mapping: one call, since the kernel knows its dirty folios). Without, it is
+    /// msync(2), from the first page that was stored to up to the last where that is known. In either case it
+    /// looks only where that is short beside the last flush, and ever less often when every flush finds
+    /// something: [`Flushed::stored`] is `None` otherwise.
     ///
     /// Only stores through this mapping count: whoever also writes the file in other ways calls
     /// [`flush`](MmapMut::flush). Without effect on private and anonymous mappings.
@@ -85,7 +84,7 @@ impl MmapMut {
     /// Those of fdatasync(2) and msync(2). What is on the disk is unknown then, and the next call
     /// writes again what the kernel still holds to be unwritten.
     ///
-    /// Kernel: 6.7 for tracking. Source: sync_file_range(2), fdatasync(2), msync(2).
+    /// Kernel: any. Source: sync_file_range(2), fdatasync(2), msync(2).
     pub fn flush_dirty(&mut self) -> io::Result<Flushed> {
         if self.inner.origin().backing != Backing::SharedFile || self.is_empty() {
             return Ok(Flushed::default());

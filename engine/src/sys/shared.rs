@@ -13,8 +13,9 @@ use super::{LineFlush, SigbusGuard, Span, Zeros, check, page_size};
 enum Made {
     /// MAP_SYNC: a cache line that was flushed is durable.
     Sync,
-    /// MAP_SHARED: what is durable passes through the page cache.
-    Cached,
+    /// MAP_SHARED: what is durable passes through the page cache. The error with which MAP_SYNC was
+    /// refused, where it was asked for.
+    Cached { refused: Option<i32> },
 }
 
 /// A writable MAP_SHARED mapping of the first bytes of a file. Bytes go in and out by copies, through
@@ -40,8 +41,7 @@ impl SharedMemory {
     /// `InvalidInput` when `len` is 0 or more than the file has; those of mmap(2).
     pub fn map(file: &File, len: usize) -> io::Result<SharedMemory> {
         check_len(file, len)?;
-        let addr = map_file(file, len, libc::MAP_SHARED)?;
-        Ok(SharedMemory { span: Span { addr, len }, made: Made::Cached, guard: None })
+        SharedMemory::map_cached(file, len, None)
     }
 
     /// The same with MAP_SYNC where the file lies on persistent memory (DAX), and as
@@ -55,10 +55,15 @@ impl SharedMemory {
             Ok(addr) => {
                 Ok(SharedMemory { span: Span { addr, len }, made: Made::Sync, guard: None })
             }
-            // EOPNOTSUPP: not on persistent memory. EINVAL: a kernel before 4.15. Whatever else is
-            // wrong is wrong with an ordinary mapping too, which then says so.
-            Err(_) => SharedMemory::map(file, len),
+            // Whatever else is wrong is wrong with an ordinary mapping too, which then says so.
+            Err(error) => SharedMemory::map_cached(file, len, error.raw_os_error()),
         }
+    }
+
+    fn map_cached(file: &File, len: usize, refused: Option<i32>) -> io::Result<SharedMemory> {
+        let addr = map_file(file, len, libc::MAP_SHARED)?;
+        let made = Made::Cached { refused };
+        Ok(SharedMemory { span: Span { addr, len }, made, guard: None })
     }
 
     /// How many bytes are mapped.
@@ -72,6 +77,17 @@ impl SharedMemory {
     #[must_use]
     pub fn is_sync(&self) -> bool {
         self.made == Made::Sync
+    }
+
+    /// With what the kernel refused MAP_SYNC: EOPNOTSUPP where the file does not lie on persistent
+    /// memory, or the device cannot promise that a flushed line is durable; EINVAL before Linux 4.15,
+    /// which does not know the flag. None when it was granted or not asked for.
+    #[must_use]
+    pub fn sync_refused(&self) -> Option<io::Error> {
+        match self.made {
+            Made::Cached { refused } => refused.map(io::Error::from_raw_os_error),
+            Made::Sync => None,
+        }
     }
 
     /// From here on a page that vanishes is zeros in place of SIGBUS, and

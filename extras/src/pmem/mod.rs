@@ -26,6 +26,7 @@
 mod log;
 mod medium;
 mod ways;
+mod why_not;
 
 use std::fs::File;
 use std::io;
@@ -37,6 +38,7 @@ use mmap_ahead::lab::{LineFlush, SharedMemory};
 pub use log::{AppendLog, LogError, Records};
 pub use medium::Medium;
 pub use ways::{BLOCK_LEN, STORE_LEN, StoreWay};
+pub use why_not::WhyNot;
 
 /// From this many bytes on a durable write goes past the caches. As in PMDK
 /// (PMEM_MOVNT_THRESHOLD), not measured here: no machine of ours has persistent memory.
@@ -64,6 +66,7 @@ pub const STREAMED_LEN_MIN: usize = 256;
 pub struct Pmem {
     memory: SharedMemory,
     way: Way,
+    why_not: Option<WhyNot>,
 }
 
 /// How stores are made durable.
@@ -81,11 +84,12 @@ impl Pmem {
     pub fn map(file: &File) -> io::Result<Pmem> {
         let len = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
         let memory = SharedMemory::map_sync(file, len)?;
+        let why_not = WhyNot::of(file, &memory);
         let way = match LineFlush::best() {
-            Some(flush) if memory.is_sync() => Way::Lines(flush),
+            Some(flush) if why_not.is_none() => Way::Lines(flush),
             _ => Way::Pages,
         };
-        Ok(Pmem { memory, way })
+        Ok(Pmem { memory, way, why_not })
     }
 
     /// How many bytes are mapped.
@@ -99,6 +103,12 @@ impl Pmem {
     #[must_use]
     pub fn is_pmem(&self) -> bool {
         self.way != Way::Pages
+    }
+
+    /// Why `persist` is msync(2) here. None on persistent memory.
+    #[must_use]
+    pub fn why_not(&self) -> Option<WhyNot> {
+        self.why_not
     }
 
     /// What makes stores durable here, in words: `CLWB`, `CLFLUSHOPT`, `CLFLUSH`, `DC CVAP`, `msync`.
@@ -221,7 +231,7 @@ mod tests {
             eprintln!("SKIPPED: the temporary directory is persistent memory");
             return;
         }
-        assert_eq!(pmem.way(), "msync");
+        assert_eq!((pmem.way(), pmem.why_not()), ("msync", Some(WhyNot::NoDax)));
     }
 
     #[test]
