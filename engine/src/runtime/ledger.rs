@@ -179,16 +179,18 @@ impl Ledger {
         self.fetched.age(now, self.serial);
     }
 
-    /// Removes the windows that follow each other up to `page`.
+    /// Removes the windows that follow each other up to `page`. Between them may lie what a fast reader was
+    /// left to itself, or had mapped when the window before it was done: less than a window.
     fn windows_before(&mut self, page: PageIndex) -> Passed {
         self.split(page);
         let mut at = page;
         let mut passed = Passed::default();
         while let Some((&start, piece)) = self.pieces.range(..at).next_back()
-            && piece.end == at
+            && at.since(piece.end) <= WINDOW_PAGES
             && piece.how.is_window
         {
-            passed += self.take(PageRange::new(start, at));
+            let end = piece.end;
+            passed += self.take(PageRange::new(start, end));
             at = start;
         }
         passed

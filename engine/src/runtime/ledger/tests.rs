@@ -19,18 +19,19 @@ fn a_page_that_is_read_and_then_mapped_counts_once() {
 }
 
 #[test]
-fn a_run_has_passed_what_lies_right_before_it_and_nothing_beyond_a_gap() {
+fn a_run_has_passed_what_lies_right_before_it_and_nothing_beyond_a_long_gap() {
     let mut ledger = Ledger::default();
     ledger.add(pages(0, 100), How::MAPPED);
-    ledger.add(pages(200, 300), How::WINDOW_LEFT);
-    ledger.add(pages(300, 400), How::MAPPED);
-    let passed = ledger.run_to(PageIndex(350), END);
+    ledger.add(pages(1200, 1300), How::WINDOW_LEFT);
+    ledger.add(pages(1300, 1400), How::MAPPED);
+    let passed = ledger.run_to(PageIndex(1350), END);
     assert_eq!(passed, Passed { pages: 150, used: 50, mapped: 50, read: 0 });
     assert_eq!(ledger.ahead(), PageCount(150));
     assert_eq!(ledger.pass(pages(100, 116)).used, 100, "who reads on behind a window");
     ledger.add(pages(0, 100), How::MAPPED);
     assert!(ledger.holds(PageIndex(99)) && !ledger.holds(PageIndex(100)));
-    assert!(ledger.holds(PageIndex(350)) && !ledger.holds(PageIndex(349)));
+    assert!(ledger.holds(PageIndex(1350)) && !ledger.holds(PageIndex(1349)));
+    assert_eq!(ledger.pass(pages(130, 140)).used, 100, "who was left a few pages to itself");
 }
 
 #[test]

@@ -23,10 +23,13 @@ impl Kit {
         part
     }
 
-    /// Gives back what was passed, given up, or taken and not fetched.
+    /// Gives back what was passed, given up, or taken and not fetched. No policy has more ahead of its readers
+    /// than the mapping's own budget: what the ledger holds beyond that was passed by one too fast to be
+    /// seen everywhere.
     pub(super) fn settle(&mut self, now: Nanos) {
         self.ledger.age(now);
-        self.hold.settle(self.view.page_size.len_of(self.ledger.ahead()).0, now);
+        let ahead = self.ledger.ahead().min(self.budget);
+        self.hold.settle(self.view.page_size.len_of(ahead).0, now);
     }
 
     /// Has the policy plan `rest` again when the reader goes on, and less than until now.
