@@ -9,10 +9,13 @@
 mod common;
 
 use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::time::Duration;
 
 use common::disk::Disk;
 use common::{MIB, Numbered, make_cold, page, skip, touch_all, write_numbered};
-use mmap_ahead::{Mmap, lab};
+use mmap_ahead::{Mmap, MmapOptions, lab};
 use rustix::fs::{FlockOperation, fcntl_lock};
 
 const LEN: usize = 96 * MIB;
@@ -27,6 +30,7 @@ struct Locked {
 impl Locked {
     fn new() -> Result<Locked, String> {
         let disk = Disk::new(256 << 20)?;
+        read_little_ahead(&disk).map_err(|error| error.to_string())?;
         let mut options = File::options();
         let file = options.read(true).write(true).create(true).truncate(true).open(disk.file());
         let file = file.map_err(|error| error.to_string())?;
@@ -41,6 +45,13 @@ impl Locked {
     }
 }
 
+/// What most kernels do by themselves. Whoever had the loop device before may have left it otherwise.
+fn read_little_ahead(disk: &Disk) -> io::Result<()> {
+    let device = fs::metadata(disk.file().parent().unwrap())?.dev();
+    let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+    fs::write(format!("/sys/dev/block/{major}:{minor}/queue/read_ahead_kb"), "128")
+}
+
 /// The descriptors of this process for files on `disk`; other tests run in it too.
 fn open_on(disk: &Disk) -> usize {
     let entries = fs::read_dir("/proc/self/fd").unwrap();
@@ -48,10 +59,18 @@ fn open_on(disk: &Disk) -> usize {
     links.flatten().filter(|link| link.starts_with(disk.file().parent().unwrap())).count()
 }
 
+/// Reads slowly: on a busy machine too somebody comes before the reader.
+fn stroll(bytes: &[u8]) {
+    for part in bytes.chunks(MIB) {
+        touch_all(part);
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
 fn read_cold(locked: &Locked) -> Mmap {
     // SAFETY: nobody changes the file.
     let map = unsafe { Mmap::map(&locked.file) }.unwrap();
-    touch_all(&map);
+    stroll(&map);
     let numbered = Numbered::new();
     (0..LEN / page()).for_each(|index| numbered.check(&map, index));
     map
@@ -95,4 +114,24 @@ fn who_has_the_name_of_a_mapped_file_now_is_not_read() {
     let stats = read_cold(&locked).stats();
     assert!(stats.pages_read_ahead > 0, "{stats:?}");
     assert_eq!(lab::cached(&other).unwrap().cached_pages, 0, "another file was read ahead");
+}
+
+#[test]
+fn a_run_that_stops_leaves_no_more_than_the_budget_behind() {
+    const BUDGET: usize = 8 * MIB;
+    let locked = match Locked::new() {
+        Ok(locked) => locked,
+        Err(why) => skip!("no loop device with an ext4 here: {why}"),
+    };
+    if lab::cached(&locked.file).is_err() {
+        skip!("cachestat(2) says nothing here");
+    }
+    // SAFETY: nobody changes the file.
+    let map = unsafe { MmapOptions::new().budget(BUDGET as u64).map(&locked.file) }.unwrap();
+    let read = LEN / 2;
+    stroll(&map[..read]);
+    std::thread::sleep(Duration::from_secs(1));
+    let cached = lab::cached(&locked.file).unwrap().cached_pages as usize * page();
+    assert!(map.stats().pages_driven > 0, "{:?}", map.stats());
+    assert!(cached <= read + BUDGET, "{} KiB beyond the reader", (cached - read) >> 10);
 }
