@@ -16,6 +16,9 @@ use crate::process::ProcessStats;
 const DEFAULT_PART: u64 = 8;
 /// The budget where nobody tells how much memory there is.
 const DEFAULT_BYTES: u64 = 256 << 20;
+/// So much is granted before anybody asks how much memory there is: that takes longer than the first reads of
+/// a run, and most mappings that are read from memory ask for no more.
+const LITTLE_BYTES: u64 = 8 << 20;
 /// Nobody has set a limit.
 const UNSET: u64 = u64::MAX;
 /// Who was not heard of for so long has given up all that it held: see `ledger`.
@@ -79,6 +82,12 @@ impl Process {
         }
     }
 
+    /// Whether `bytes` in all are so little that no limit needs to be known.
+    fn is_little(&self, bytes: u64) -> bool {
+        let is_unknown = self.default.get().is_none();
+        is_unknown && bytes <= LITTLE_BYTES && self.limit.load(Ordering::Relaxed) == UNSET
+    }
+
     pub(crate) fn stats(&self) -> ProcessStats {
         let load = |bytes: &AtomicU64| ByteLen(bytes.load(Ordering::Relaxed));
         ProcessStats {
@@ -104,11 +113,14 @@ impl Process {
     /// Takes up to `wanted` bytes for somebody who holds `own`: no more than what is left for all others
     /// after it.
     fn take(&self, own: u64, wanted: u64) -> u64 {
-        let limit = self.limit();
         let mut held = self.held.load(Ordering::Relaxed);
         loop {
-            let left = limit.saturating_sub(held);
-            let taken = wanted.min(left.saturating_sub(own) / 2);
+            let taken = if self.is_little(held + wanted) {
+                wanted
+            } else {
+                let left = self.limit().saturating_sub(held);
+                wanted.min(left.saturating_sub(own) / 2)
+            };
             if taken == 0 {
                 return 0;
             }

@@ -24,6 +24,18 @@ fn one_alone_has_half_and_several_leave_room_for_the_next() {
 }
 
 #[test]
+fn a_little_is_granted_before_the_memory_is_asked_for_unless_a_limit_was_set() {
+    let process: &'static Process = Box::leak(Box::new(Process::new()));
+    let hold = process.join();
+    assert_eq!(hold.take(LITTLE_BYTES, NOW), LITTLE_BYTES);
+    assert!(process.default.get().is_none(), "nobody has asked");
+    hold.take(1, NOW);
+    assert!(process.default.get().is_some());
+    let limited = budget_of(1000);
+    assert_eq!(limited.join().take(LITTLE_BYTES, NOW), 500);
+}
+
+#[test]
 fn what_readers_pass_is_given_back_and_so_is_what_a_dropped_mapping_held() {
     let process = budget_of(1000);
     let hold = process.join();
