@@ -80,7 +80,14 @@ impl Fetch for Madvise {
 
     fn hand_over(&mut self, span: Span) -> bool {
         match self.runs() {
-            Runs::Chained(chain) => chain.read(span),
+            Runs::Chained(chain) => match chain.broken() {
+                None => chain.read(span),
+                Some(error) => {
+                    tracing::debug!(%error, "mmap-ahead: the kernel's read-ahead cannot be driven");
+                    self.runs = Runs::Advised;
+                    false
+                }
+            },
             Runs::Untried | Runs::Advised => false,
         }
     }

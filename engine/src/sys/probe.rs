@@ -36,5 +36,6 @@ pub fn tried() -> Vec<Tried> {
 
 /// Whether a thread may leave the program's table of descriptors: one that ends right away does.
 fn threads_can_have_own_files() -> bool {
-    std::thread::spawn(|| leave_descriptor_table().is_ok()).join().unwrap_or(false)
+    let thread = std::thread::Builder::new().spawn(|| leave_descriptor_table().is_ok());
+    thread.is_ok_and(|thread| thread.join().unwrap_or(false))
 }

@@ -8,8 +8,7 @@ use std::ops::Range;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use super::walk::Walk;
 use crate::sys::{self, FileFacts};
@@ -26,8 +25,8 @@ pub(super) struct Opening {
     pub(super) facts: FileFacts,
     /// What the kernel reads ahead of it by itself.
     pub(super) window: u64,
-    /// Set when it cannot be read like this, or not any more.
-    pub(super) is_broken: Arc<AtomicBool>,
+    /// Why it cannot be read like this, or not any more. Held by its mapping too, as long as there is one.
+    pub(super) broken: Arc<OnceLock<io::Error>>,
 }
 
 /// What was opened, and what may be.
@@ -40,6 +39,9 @@ pub(super) struct Files {
 
 impl Files {
     pub(super) fn add(&mut self, key: u64, opening: Opening) {
+        // Of a mapping that went away while the device was stuck nobody could tell.
+        self.openings.retain(|_, opening| Arc::strong_count(&opening.broken) > 1);
+        self.walks.retain(|(of, _)| self.openings.contains_key(of));
         self.openings.insert(key, opening);
     }
 
@@ -61,9 +63,7 @@ impl Files {
                 self.walks.push((key, walk));
             }
             Err(error) => {
-                let path = &opening.path;
-                tracing::debug!(%error, ?path, ?range, "mmap-ahead: the kernel's read-ahead cannot be driven");
-                opening.is_broken.store(true, Ordering::Relaxed);
+                let _ = opening.broken.set(error);
                 self.close(key);
             }
         }

@@ -12,8 +12,7 @@ mod walk;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use self::files::Opening;
 use self::thread::Reader;
@@ -29,7 +28,7 @@ pub(super) struct Chain {
     key: u64,
     whole: Span,
     offset: u64,
-    is_broken: Arc<AtomicBool>,
+    broken: Arc<OnceLock<io::Error>>,
 }
 
 impl Chain {
@@ -42,18 +41,21 @@ impl Chain {
         }
         let path = name_of(whole).ok()?;
         let reader = Reader::get()?;
-        let is_broken = Arc::new(AtomicBool::new(false));
-        let opening =
-            Opening { path, facts, window: window as u64, is_broken: Arc::clone(&is_broken) };
+        let broken = Arc::default();
+        let opening = Opening { path, facts, window: window as u64, broken: Arc::clone(&broken) };
         let key = reader.open(opening)?;
-        Some(Chain { reader, key, whole, offset, is_broken })
+        Some(Chain { reader, key, whole, offset, broken })
+    }
+
+    /// Why the file cannot be read like this, as far as is known.
+    pub(super) fn broken(&self) -> Option<&io::Error> {
+        self.broken.get()
     }
 
     /// Has the device started on `span`, soon. Returns whether anybody does so.
     pub(super) fn read(&self, span: Span) -> bool {
         let start = self.offset + (span.addr - self.whole.addr) as u64;
-        !self.is_broken.load(Ordering::Relaxed)
-            && self.reader.read(self.key, start..start + span.len as u64)
+        self.reader.read(self.key, start..start + span.len as u64)
     }
 }
 

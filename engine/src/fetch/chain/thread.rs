@@ -44,9 +44,9 @@ impl Reader {
         let builder = thread::Builder::new().name("mmap-ahead-read".into()).stack_size(STACK_BYTES);
         let started = builder.spawn(move || {
             sys::block_all_signals();
-            match sys::leave_descriptor_table() {
-                Ok(()) => work(&inbox),
-                Err(error) => tracing::debug!(%error, "mmap-ahead: no files of our own"),
+            // Where it is refused, all that is sent is refused from now on.
+            if sys::leave_descriptor_table().is_ok() {
+                work(&inbox);
             }
         });
         started.ok().map(|_| Reader { jobs, keys: AtomicU64::new(0) })
