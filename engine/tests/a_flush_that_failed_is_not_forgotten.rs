@@ -14,7 +14,6 @@ use std::path::PathBuf;
 
 use common::disk::{Disk, path, run};
 use common::{MIB, in_child, page, role, skip};
-use mmap_ahead::{MmapMut, MmapOptions};
 
 const FILE_LEN: usize = 2 * MIB;
 
@@ -48,20 +47,6 @@ impl Drop for Small {
     }
 }
 
-fn map(disk: &Disk, is_kept: bool) -> MmapMut {
-    let mut options = File::options();
-    let file = options.read(true).write(true).create(true).truncate(true).open(disk.file());
-    let file = file.unwrap();
-    file.set_len(FILE_LEN as u64).unwrap();
-    file.sync_all().unwrap();
-    let mut options = MmapOptions::new();
-    if is_kept {
-        options.keep_file();
-    }
-    // SAFETY: nobody else knows the file.
-    unsafe { options.map_mut(&file) }.unwrap()
-}
-
 #[test]
 fn what_a_failed_flush_was_to_write_is_still_to_be_written() {
     if role().is_none() {
@@ -78,7 +63,7 @@ fn what_a_failed_flush_was_to_write_is_still_to_be_written() {
             Ok(disk) => disk,
             Err(why) => skip!("no loop device with an ext4 here: {why}"),
         };
-        let mut map = map(&disk, is_kept);
+        let mut map = disk.map(FILE_LEN, is_kept);
         // It takes its time, so that looking is worth it the next time.
         map[..MIB].fill(7);
         map.flush_dirty().unwrap();

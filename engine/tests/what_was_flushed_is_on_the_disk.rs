@@ -6,11 +6,11 @@
 
 mod common;
 
-use std::fs::{self, File};
+use std::fs;
 
 use common::disk::{Disk, Mounted, path, run};
 use common::{MIB, Random, page, skip};
-use mmap_ahead::{DirtyTracker, Mechanism, MmapMut, MmapOptions};
+use mmap_ahead::{DirtyTracker, Mechanism, MmapMut};
 
 const IMAGE_LEN: u64 = 64 << 20;
 const FILE_LEN: usize = 4 * MIB;
@@ -44,17 +44,7 @@ struct Writer {
 
 impl Writer {
     fn new(disk: &Disk, is_kept: bool, seed: u64) -> Writer {
-        let mut options = File::options();
-        let file = options.read(true).write(true).create(true).truncate(true).open(disk.file());
-        let file = file.unwrap();
-        file.set_len(FILE_LEN as u64).unwrap();
-        file.sync_all().unwrap();
-        let mut options = MmapOptions::new();
-        if is_kept {
-            options.keep_file();
-        }
-        // SAFETY: nobody else knows the file.
-        let mut map = unsafe { options.map_mut(&file) }.unwrap();
+        let mut map = disk.map(FILE_LEN, is_kept);
         let _tracker = map.track_stores_by(Mechanism::Marked).ok();
         Writer { model: vec![0; FILE_LEN], map, random: Random::new(seed), looks: 0, _tracker }
     }

@@ -3,8 +3,12 @@
 #[allow(dead_code)]
 #[path = "prefetch.rs"]
 mod prefetch;
+#[allow(dead_code)]
+#[path = "region.rs"]
+mod region;
 
 pub use prefetch::{Prefetch, PrefetchState};
+pub(crate) use region::{Access, Region};
 
 /// Nothing is fetched ahead, so nothing is held.
 pub(crate) mod process {
@@ -36,26 +40,6 @@ use crate::options::Ahead;
 use crate::record::RecordedSet;
 use crate::residency::Residency;
 use crate::stats::Stats;
-
-/// As in `follow`; nothing depends on it here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Access {
-    ReadShared,
-    ExecShared,
-    ReadPrivate,
-    WriteShared,
-    Other,
-}
-
-/// As in `follow`; nothing depends on it here.
-#[derive(Clone, Copy, Debug)]
-#[allow(dead_code)]
-pub(crate) struct Region {
-    pub(crate) addr: usize,
-    pub(crate) len: usize,
-    pub(crate) file_offset: u64,
-    pub(crate) access: Access,
-}
 
 /// A tie to nothing.
 #[derive(Debug)]

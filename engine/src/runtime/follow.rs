@@ -1,10 +1,8 @@
 //! A mapping's tie to the runtime.
 
 mod asked;
-mod region;
+mod pages;
 mod tie;
-
-pub(crate) use region::{Access, Region};
 
 use std::fs::File;
 use std::io;
@@ -14,6 +12,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
 use super::pool::{Pool, When};
+use super::region::Region;
 use super::shared::{Conduct, Fate, Shared};
 use crate::options::Ahead;
 use crate::stats::Stats;

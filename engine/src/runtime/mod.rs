@@ -16,11 +16,13 @@ mod prefetch;
 mod pressure;
 pub(crate) mod process;
 mod recording;
+mod region;
 mod shared;
 mod task;
 
 pub(crate) use clock::now;
-pub(crate) use follow::{Access, Follow, Region};
+pub(crate) use follow::Follow;
 pub use prefetch::{Prefetch, PrefetchState};
 #[cfg(feature = "lab")]
 pub(crate) use pressure::press;
+pub(crate) use region::{Access, Region};

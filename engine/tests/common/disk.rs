@@ -4,6 +4,8 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use mmap_ahead::{MmapMut, MmapOptions};
+
 /// Where the images are: a file system that can hold them without a disk of its own.
 const DIR: &str = "/dev/shm";
 
@@ -65,6 +67,21 @@ impl Disk {
 
     pub(crate) fn file(&self) -> PathBuf {
         self.mounted.as_ref().unwrap().file()
+    }
+
+    /// The file, made anew with `len` bytes, and mapped.
+    pub(crate) fn map(&self, len: usize, is_kept: bool) -> MmapMut {
+        let mut options = File::options();
+        let file = options.read(true).write(true).create(true).truncate(true).open(self.file());
+        let file = file.unwrap();
+        file.set_len(len as u64).unwrap();
+        file.sync_all().unwrap();
+        let mut options = MmapOptions::new();
+        if is_kept {
+            options.keep_file();
+        }
+        // SAFETY: nobody else knows the file.
+        unsafe { options.map_mut(&file) }.unwrap()
     }
 }
 

@@ -5,11 +5,11 @@ use std::ops::Range;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, OnceLock};
 
-use super::region::{Access, Region};
 use crate::options::{Ahead, FOLLOWED_LEN_MIN, Mode, Stores};
 use crate::runtime::pool::Pool;
 use crate::runtime::recording::Recording;
 use crate::runtime::shared::{Conduct, Fate, Shared};
+use crate::runtime::{Access, Region};
 use crate::sys::{self, FileFacts, Span, TripSlot};
 
 /// What it takes to begin: for a mapping that is not followed, only an explicit call does.
