@@ -13,7 +13,6 @@ use mmap_ahead::lab;
 use rustix::fs::{Advice, fadvise, fsync};
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
 
-use crate::environment::meminfo;
 use crate::random::Rng;
 use crate::{Error, device};
 
@@ -58,11 +57,7 @@ impl CacheState {
     /// When it does not get there; cold on a file system in memory.
     pub fn prepare(self, path: &Path) -> Result<Option<f64>, Error> {
         match self {
-            CacheState::Cold => {
-                let share = make_cold(path)?;
-                claim_memory(path)?;
-                Ok(Some(share))
-            }
+            CacheState::Cold => make_cold(path).map(Some),
             CacheState::Warm => make_warm(path).map(Some),
             CacheState::AsIs => Ok(None),
         }
@@ -141,26 +136,6 @@ fn sampled_share(file: &File, pages: u64, page: u64) -> io::Result<f64> {
         }
     }
     Ok(f64::from(present) / SAMPLES as f64)
-}
-
-/// Has as much free memory as the file needs, twice over, given to this machine for real.
-///
-/// Under a host that takes free memory back (free page reporting, ballooning) a page that was free for two
-/// seconds costs a fault in the host when it is used again. Which engine meets such pages is chance, and
-/// decides more than the engine does: 2 GiB through one and the same engine took 0.8 or 1.4 s here.
-fn claim_memory(path: &Path) -> Result<(), Error> {
-    let len = path.metadata().map_err(Error::at(path))?.len();
-    let wanted = (len * 2).min(meminfo("MemFree").unwrap_or(0) / 2);
-    let Some(wanted) = usize::try_from(wanted).ok().filter(|&wanted| wanted > 0) else {
-        return Ok(());
-    };
-    // Where there is no memory for it, there is none to be claimed either.
-    if let Ok(mut memory) = memmap2::MmapMut::map_anon(wanted) {
-        // Refused where there are no huge pages: then small ones are claimed.
-        let _ = memory.advise(memmap2::Advice::HugePage);
-        memory.iter_mut().step_by(4096).for_each(|byte| *byte = 1);
-    }
-    Ok(())
 }
 
 /// Writes the file back, drops it from the cache, and verifies that it went.

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use serde::{Deserialize, Serialize};
 
 use crate::device::{self, Disk};
+use crate::free_memory::FreeMemory;
 
 /// The machine, as far as it matters to reading files. What a line does not say is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +31,8 @@ pub struct Environment {
     pub thp: Option<String>,
     /// How many background readers ran beside.
     pub busy: u32,
+    /// Whether the host was kept from taking free memory back meanwhile.
+    pub free_memory_kept: bool,
     /// The commit of the project, `-dirty` when its tree was changed.
     pub commit: Option<String>,
 }
@@ -49,6 +52,7 @@ impl Environment {
             device: disk.map(|disk| disk.name),
             thp: chosen("/sys/kernel/mm/transparent_hugepage/enabled"),
             busy: 0,
+            free_memory_kept: FreeMemory::is_kept(),
             commit: commit(),
         }
     }
@@ -61,8 +65,9 @@ impl Environment {
             _ => "no disk".to_owned(),
         };
         let memory = crate::size::rounded(self.memory_bytes);
+        let kept = if self.free_memory_kept { "; free memory kept from the host" } else { "" };
         let Environment { kernel, cpu, cpus, file_system, .. } = self;
-        format!("Linux {kernel}, {cpus} x {cpu}, {memory}; {file_system} on {disk}")
+        format!("Linux {kernel}, {cpus} x {cpu}, {memory}; {file_system} on {disk}{kept}")
     }
 }
 

@@ -24,6 +24,7 @@ pub mod device;
 pub mod engine;
 pub mod environment;
 mod error;
+pub mod free_memory;
 pub mod interval;
 pub mod job;
 pub mod loop_fs;

@@ -8,6 +8,7 @@ use mmap_ahead_bench::compare::{self as harness, Comparison, Plan, Progress};
 use mmap_ahead_bench::datafile::{Afterwards, DataFile};
 use mmap_ahead_bench::engine::{BASELINE, Engine};
 use mmap_ahead_bench::environment::Environment;
+use mmap_ahead_bench::free_memory::FreeMemory;
 use mmap_ahead_bench::job::Job;
 use mmap_ahead_bench::pattern::Pattern;
 use mmap_ahead_bench::read_ahead::ReadAhead;
@@ -77,6 +78,10 @@ pub(crate) struct Arguments {
     /// Set the disk's read_ahead_kb first, and put it back on every exit (root)
     #[arg(long)]
     read_ahead_kb: Option<u64>,
+    /// Have the host of this virtual machine take no free memory back meanwhile, where the kernel can
+    /// ask for that, and put it back on every exit (root): without it, which cold run pays is chance
+    #[arg(long)]
+    keep_free_memory: bool,
     /// Keep this many processors busy with background readers meanwhile
     #[arg(long, default_value_t = 0)]
     busy: u32,
@@ -111,6 +116,7 @@ pub(crate) fn compare(arguments: &Arguments) -> Result<(), Error> {
     let file = data_file(arguments)?;
     let read_ahead = arguments.read_ahead_kb.map(|kib| ReadAhead::set(file.path(), kib));
     let _read_ahead = read_ahead.transpose()?;
+    let _free_memory = if arguments.keep_free_memory { FreeMemory::keep()? } else { None };
     arguments.cache.prepare(file.path())?;
     let busy = Busy::start(arguments.busy)?;
     let plan = plan(arguments, file.path());

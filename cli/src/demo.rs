@@ -13,6 +13,7 @@ use mmap_ahead_bench::datafile::{Afterwards, DataFile};
 use mmap_ahead_bench::device::{self, Disk};
 use mmap_ahead_bench::engine::{BASELINE, Engine};
 use mmap_ahead_bench::environment::Environment;
+use mmap_ahead_bench::free_memory::FreeMemory;
 use mmap_ahead_bench::read_ahead::ReadAhead;
 use mmap_ahead_bench::run::RunSpec;
 use mmap_ahead_bench::spawn::Children;
@@ -89,6 +90,8 @@ struct Story {
 pub(crate) fn demo(arguments: &Arguments) -> Result<(), Error> {
     let dir = arguments.dir.clone().unwrap_or_else(place::default_dir);
     let in_memory = place::is_in_memory(&dir)?;
+    // Without root the environment's line does not say that it is kept.
+    let _free_memory = FreeMemory::keep().ok().flatten();
     let environment = Environment::of(&dir);
     fs::create_dir_all(&arguments.out).map_err(Error::at(&arguments.out))?;
     output::line(&format!("seed {}\n{}", arguments.seed, environment.line()))?;

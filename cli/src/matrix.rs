@@ -7,6 +7,7 @@ use mmap_ahead_bench::compare::{self as harness, Comparison, Plan};
 use mmap_ahead_bench::datafile::{Afterwards, DataFile};
 use mmap_ahead_bench::engine::{BASELINE, Engine};
 use mmap_ahead_bench::environment::Environment;
+use mmap_ahead_bench::free_memory::FreeMemory;
 use mmap_ahead_bench::loop_fs::LoopFs;
 use mmap_ahead_bench::matrix::{self, Cell, ENGINES, SHAPES, Shape};
 use mmap_ahead_bench::read_ahead::ReadAhead;
@@ -37,6 +38,8 @@ struct Place {
 
 /// Prints the page, or with `json` every run and ratio.
 pub(crate) fn matrix(wanted: &Wanted) -> Result<(), Error> {
+    // Without root the page's first line does not say that it is kept.
+    let _free_memory = FreeMemory::keep().ok().flatten();
     let mut cells = Vec::new();
     let makers: [fn(&Wanted) -> Place; 5] = [
         |wanted| on_disk(wanted, Some(128)),

@@ -1,0 +1,87 @@
+//! Has the host of a virtual machine leave this machine's free memory alone, and puts that back.
+//!
+//! A host may take back what is free here (free page reporting). Whoever uses such memory next pays for
+//! it with faults in the host that count as user time, in whichever run that is: one and the same cold
+//! run of 2 GiB took 0.8 or 1.4 s here.
+
+use std::fs::{self, File};
+use std::path::Path;
+
+use rustix::fs::{FlockOperation, flock};
+
+use crate::Error;
+use crate::cleanup::{self, OnExit};
+
+/// For how long memory must have been free before the host hears of it, in milliseconds. Not every
+/// kernel has it.
+const SETTING: &str = "/sys/module/page_reporting/parameters/min_free_ms";
+
+/// Longer than any run.
+const KEEP_MS: &str = "600000";
+
+/// Free memory that stays here; the old value comes back when this is dropped, or before the
+/// process dies of a signal.
+#[derive(Debug)]
+pub struct FreeMemory {
+    // Dropped first: the value is put back while the lock is still held.
+    _back: OnExit,
+    _lock: File,
+}
+
+impl FreeMemory {
+    /// Keeps it from now on. `None` where the kernel has no such setting, or another comparison keeps
+    /// it already.
+    ///
+    /// # Errors
+    /// When this user may not: then the message is the command that may.
+    pub fn keep() -> Result<Option<FreeMemory>, Error> {
+        FreeMemory::keep_by(Path::new(SETTING))
+    }
+
+    /// Whether a comparison of ours keeps it now.
+    #[must_use]
+    pub fn is_kept() -> bool {
+        fs::read_to_string(SETTING).is_ok_and(|now| now.trim() == KEEP_MS)
+    }
+
+    fn keep_by(setting: &Path) -> Result<Option<FreeMemory>, Error> {
+        let Ok(before) = fs::read_to_string(setting) else { return Ok(None) };
+        let lock = File::open(setting).map_err(Error::at(setting))?;
+        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+            return Ok(None);
+        }
+        let name = setting.display().to_string();
+        fs::write(setting, KEEP_MS).map_err(|_| {
+            let words = "keeping free memory from the host needs root; run";
+            Error::failed(format!("{words}: echo {KEEP_MS} | sudo tee {name}"))
+        })?;
+        let back = cleanup::on_exit(move || {
+            if fs::write(&name, before.trim()).is_err() {
+                eprintln!("mmap-ahead: cannot restore it; run: echo {} > {name}", before.trim());
+            }
+        });
+        Ok(Some(FreeMemory { _back: back, _lock: lock }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_kept_by_one_and_put_back() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let value = || fs::read_to_string(file.path()).unwrap();
+        fs::write(file.path(), "7\n").unwrap();
+        let kept = FreeMemory::keep_by(file.path()).unwrap().expect("it can be kept");
+        assert_eq!(value(), KEEP_MS);
+        assert!(FreeMemory::keep_by(file.path()).unwrap().is_none(), "somebody keeps it already");
+        drop(kept);
+        assert_eq!(value(), "7");
+    }
+
+    #[test]
+    fn a_kernel_without_the_setting_keeps_nothing() {
+        assert!(FreeMemory::keep_by(Path::new("/sys/module/none/there")).unwrap().is_none());
+    }
+}
