@@ -11,13 +11,16 @@ use rustix::fs::{FlockOperation, flock};
 
 use crate::Error;
 use crate::cleanup::{self, OnExit};
+use crate::environment::meminfo;
 
-/// For how long memory must have been free before the host hears of it, in milliseconds. Not every
-/// kernel has it.
-const SETTING: &str = "/sys/module/page_reporting/parameters/min_free_ms";
+/// Blocks of this order and more are reported to the host (`CONFIG_PAGE_REPORTING`).
+const SETTING: &str = "/sys/module/page_reporting/parameters/page_reporting_order";
 
-/// Longer than any run.
-const KEEP_MS: &str = "600000";
+/// No block of free memory is that large: they end at order 10.
+const NEVER: &str = "11";
+
+/// What is left to everybody else while memory is claimed.
+const SPARED: u64 = 1 << 30;
 
 /// Free memory that stays here; the old value comes back when this is dropped, or before the
 /// process dies of a signal.
@@ -29,19 +32,23 @@ pub struct FreeMemory {
 }
 
 impl FreeMemory {
-    /// Keeps it from now on. `None` where the kernel has no such setting, or another comparison keeps
-    /// it already.
+    /// Keeps it from now on, and claims what the host has taken already. `None` where the kernel has no
+    /// such setting, or another comparison keeps it already.
     ///
     /// # Errors
     /// When this user may not: then the message is the command that may.
     pub fn keep() -> Result<Option<FreeMemory>, Error> {
-        FreeMemory::keep_by(Path::new(SETTING))
+        let kept = FreeMemory::keep_by(Path::new(SETTING))?;
+        if kept.is_some() {
+            claim();
+        }
+        Ok(kept)
     }
 
     /// Whether a comparison of ours keeps it now.
     #[must_use]
     pub fn is_kept() -> bool {
-        fs::read_to_string(SETTING).is_ok_and(|now| now.trim() == KEEP_MS)
+        fs::read_to_string(SETTING).is_ok_and(|now| now.trim() == NEVER)
     }
 
     fn keep_by(setting: &Path) -> Result<Option<FreeMemory>, Error> {
@@ -51,9 +58,9 @@ impl FreeMemory {
             return Ok(None);
         }
         let name = setting.display().to_string();
-        fs::write(setting, KEEP_MS).map_err(|_| {
-            let words = "keeping free memory from the host needs root; run";
-            Error::failed(format!("{words}: echo {KEEP_MS} | sudo tee {name}"))
+        fs::write(setting, NEVER).map_err(|error| {
+            let words = "cannot keep free memory from the host";
+            Error::failed(format!("{words} ({error}); run: echo {NEVER} | sudo tee {name}"))
         })?;
         let back = cleanup::on_exit(move || {
             if fs::write(&name, before.trim()).is_err() {
@@ -62,6 +69,19 @@ impl FreeMemory {
         });
         Ok(Some(FreeMemory { _back: back, _lock: lock }))
     }
+}
+
+/// Uses all memory that is free for a moment: what the host took is here again.
+fn claim() {
+    let free = meminfo("MemFree").unwrap_or(0).saturating_sub(SPARED);
+    // Where there is no memory for it, there is none to be claimed either.
+    if let Ok(mut memory) = memmap2::MmapMut::map_anon(free as usize) {
+        // Refused where there are no huge pages: then small ones are claimed.
+        let _ = memory.advise(memmap2::Advice::HugePage);
+        memory.iter_mut().step_by(4096).for_each(|byte| *byte = 1);
+    }
+    // Or it would count as the peak of this process, and of every one that it starts (proc(5)).
+    let _ = fs::write("/proc/self/clear_refs", "5");
 }
 
 #[cfg(test)]
@@ -74,7 +94,7 @@ mod tests {
         let value = || fs::read_to_string(file.path()).unwrap();
         fs::write(file.path(), "7\n").unwrap();
         let kept = FreeMemory::keep_by(file.path()).unwrap().expect("it can be kept");
-        assert_eq!(value(), KEEP_MS);
+        assert_eq!(value(), NEVER);
         assert!(FreeMemory::keep_by(file.path()).unwrap().is_none(), "somebody keeps it already");
         drop(kept);
         assert_eq!(value(), "7");
