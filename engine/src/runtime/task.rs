@@ -2,31 +2,25 @@
 
 mod arrival;
 mod calm;
+mod carry;
+mod kit;
 mod queue;
 mod room;
 mod steps;
 
-use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 
+use self::kit::Kit;
 use super::clock;
 use super::explicit::Explicit;
-use super::ledger::{How, Ledger, Passed};
-use super::pace::{Next, Pace};
+use super::ledger::Passed;
+use super::pace::Next;
 use super::pressure;
-use super::process::{self, Hold};
-use super::shared::{Conduct, Shared};
-use crate::fetch::{Fetch, ForStores, Madvise, Read, Remap, read_ahead_of};
-use crate::observe::{Guard, Marker, Observer, Pinpoint, Stores, Touches, View};
-use crate::options::Fetcher;
-use crate::page::{ByteLen, Nanos, PageCount, PageRange};
-use crate::policy::{
-    self, Event, Geometry, Outcome, Plan, Policy, PolicyKind, Source, Step, Window,
-};
+use super::shared::Shared;
+use crate::page::{Nanos, PageRange};
+use crate::policy::{Event, Source, Step, Window};
 use crate::stats::Counters;
-use crate::sys;
 
 /// A step that has work left comes back after this long, so that other mappings get their turn.
 const STEP_NANOS_MAX: u64 = 1_000_000;
@@ -50,33 +44,6 @@ enum State {
     Ready(Box<Kit>),
     /// Nothing is followed: no page map, or it failed.
     Off,
-}
-
-/// Everything that following a mapping takes.
-struct Kit {
-    view: View,
-    observer: Box<dyn Observer>,
-    policy: Box<dyn Policy>,
-    fetch: Box<dyn Fetch>,
-    pace: Pace,
-    touches: Touches,
-    plan: Plan,
-    pending: VecDeque<Work>,
-    budget: PageCount,
-    /// Reads of this step that found the pages in memory, and those that did not.
-    resident: u32,
-    started: u32,
-    /// Whether a read had to start the disk, and none was left to the kernel since: what looks as if it
-    /// were in memory may be on its way only.
-    is_cold: bool,
-    /// Since when the next window waits for the disk.
-    waits_since: Option<Nanos>,
-    arrivals: arrival::Arrivals,
-    ledger: Ledger,
-    /// The part of what is in the ledger that the process's budget knows of.
-    hold: Arc<Hold>,
-    /// How often memory was short, as far as the policy was told.
-    times_short: u64,
 }
 
 /// A piece of a plan.
@@ -131,81 +98,6 @@ impl Task {
 }
 
 impl Kit {
-    fn new(shared: &Shared) -> Option<Kit> {
-        match shared.conduct {
-            Conduct::Follow => {}
-            Conduct::WriteAhead => return Kit::for_stores(shared),
-            Conduct::OnRequest | Conduct::ReadOnly | Conduct::Record => return None,
-        }
-        let pagemap = sys::pagemap()?;
-        let around = sys::fault_around(pagemap);
-        let page_size = sys::page_size();
-        let view = View { span: shared.span, page_size, around, pagemap };
-        let len = ByteLen(shared.span.len as u64);
-        let mut geometry = Geometry::new(page_size, len, shared.ahead.budget());
-        geometry.fault_around = view.block_len();
-        let observer: Box<dyn Observer> = match &shared.guard {
-            Some(slot) => {
-                let guard = Guard::new(&view, Arc::clone(slot));
-                geometry.fault_around = guard.granule();
-                Box::new(guard)
-            }
-            None => {
-                let ahead = read_ahead_of(shared.facts).map(|bytes| ByteLen(bytes as u64));
-                let pinpoint = Pinpoint::new(ahead.map(|bytes| page_size.whole_pages_in(bytes)));
-                Box::new(Marker::new(&view, pinpoint, shared.faults))
-            }
-        };
-        let policy = shared.ahead.policy.build(geometry);
-        Some(Kit::join(view, observer, policy, fetcher(shared, around), geometry.budget))
-    }
-
-    /// For a writer: forward runs alone, seen page by page.
-    fn for_stores(shared: &Shared) -> Option<Kit> {
-        let pagemap = sys::pagemap()?;
-        let page_size = sys::page_size();
-        let around = page_size.bytes() as usize;
-        let view = View { span: shared.span, page_size, around, pagemap };
-        let len = ByteLen(shared.span.len as u64);
-        let mut geometry = Geometry::new(page_size, len, shared.ahead.budget_for_stores());
-        geometry.fault_around = view.block_len();
-        let kind = match shared.ahead.policy {
-            PolicyKind::Off => PolicyKind::Off,
-            _ => PolicyKind::Ramp,
-        };
-        let observer = Box::new(Stores::new(&view));
-        let policy = kind.build(geometry);
-        Some(Kit::join(view, observer, policy, Box::new(ForStores), geometry.budget))
-    }
-
-    fn join(
-        view: View,
-        observer: Box<dyn Observer>,
-        policy: Box<dyn Policy>,
-        fetch: Box<dyn Fetch>,
-        budget: PageCount,
-    ) -> Kit {
-        Kit {
-            view,
-            observer,
-            policy,
-            fetch,
-            pace: Pace::new(),
-            touches: Touches::default(),
-            plan: Plan::new(),
-            pending: VecDeque::new(),
-            budget,
-            resident: 0,
-            started: 0,
-            is_cold: false,
-            waits_since: None,
-            arrivals: arrival::Arrivals::default(),
-            ledger: Ledger::default(),
-            hold: process::shared().join(),
-            times_short: pressure::times_short(clock::now()),
-        }
-    }
-
     fn step(
         &mut self,
         shared: &Shared,
@@ -325,11 +217,6 @@ impl Kit {
         }
     }
 
-    /// Remembers what was carried out, until somebody passes it.
-    fn note(&mut self, range: PageRange, how: How, counters: &Counters) {
-        Counters::add(&counters.pages_ahead, self.ledger.add(range, how).0);
-    }
-
     /// The reader went on. While all is calm its plan is dropped, but for one now and then.
     fn progressed(&mut self, now: Nanos) {
         let passed = self.touches.passed.iter().copied();
@@ -340,126 +227,5 @@ impl Kit {
         if self.pace.is_calm() && self.observer.rests(went) && self.rest() {
             self.plan.clear();
         }
-    }
-
-    fn carry_out(&mut self, work: Work, shared: &Shared, before_fetch: BeforeFetch<'_>) {
-        let begun = clock::now();
-        let counters = &shared.counters;
-        let (what, range, result) = match work {
-            Work::Read(range) => {
-                (policy::Fetch::Read, range, self.read(range, counters, before_fetch))
-            }
-            Work::Map(window) => {
-                (policy::Fetch::Window, window.range, self.map(window, counters, before_fetch))
-            }
-            Work::Step(step) => return self.take_steps(step, counters, before_fetch),
-        };
-        let outcome = match result {
-            Ok(outcome) => outcome,
-            Err(error) => {
-                Counters::add(&counters.refused, 1);
-                tracing::debug!(%error, %range, "mmap-ahead: a fetch was refused");
-                Outcome::Refused
-            }
-        };
-        let took = clock::now().since(begun);
-        self.plan.clear();
-        self.policy.on(&Event::Fetched { what, range, took, outcome }, &mut self.plan);
-        self.queue_plan();
-    }
-
-    fn read(
-        &mut self,
-        range: PageRange,
-        counters: &Counters,
-        before_fetch: BeforeFetch<'_>,
-    ) -> io::Result<Outcome> {
-        let span = self.view.span_of(range);
-        let found = self.fetch.to_read(span);
-        match found {
-            Read::Left => {
-                self.is_cold = false;
-                self.note(range, How::LEFT, counters);
-            }
-            Read::Resident => {
-                self.resident += 1;
-                self.note(range, How::LEFT, counters);
-            }
-            Read::Absent => {
-                self.is_cold = true;
-                let range = self.within_process(range, counters);
-                let fresh = self.ledger.missing(range);
-                if fresh == PageCount(0) {
-                    // Left out, or on its way since an earlier plan.
-                    return Ok(Outcome::Done);
-                }
-                let span = self.view.span_of(range);
-                self.look_out_for(range, clock::now());
-                if self.fetch.hand_over(span) {
-                    Counters::add(&counters.pages_driven, fresh.0);
-                } else {
-                    before_fetch();
-                    self.fetch.start(&[span])?;
-                }
-                self.started += 1;
-                Counters::add(&counters.pages_read_ahead, fresh.0);
-                self.note(range, How::READ, counters);
-            }
-        }
-        Ok(Outcome::Done)
-    }
-
-    fn map(
-        &mut self,
-        window: Window,
-        counters: &Counters,
-        before_fetch: BeforeFetch<'_>,
-    ) -> io::Result<Outcome> {
-        let Kit { view, observer, fetch, .. } = self;
-        if observer.leaves_window(view, window, &mut **fetch, counters)? {
-            self.note(window.range, How::WINDOW_LEFT, counters);
-            return Ok(Outcome::Done);
-        }
-        let range = self.within_process(window.range, counters);
-        if range.is_empty() {
-            return Ok(Outcome::Done);
-        }
-        let trigger = window.trigger.filter(|&page| range.contains(page));
-        let window = Window { range, trigger };
-        let Kit { view, observer, fetch, .. } = self;
-        before_fetch();
-        observer.map_window(view, window, &mut **fetch, counters)?;
-        sys::tell_own_faults();
-        // What is left out for the reader to fault in.
-        let marker = trigger.map(|page| view.block_of(page).intersect(range)).unwrap_or_default();
-        let before = PageRange::new(range.start, marker.start);
-        self.note(before, How::MAPPED, counters);
-        self.note(marker, How::WINDOW_LEFT, counters);
-        self.note(PageRange::new(before.end.max(marker.end), range.end), How::MAPPED, counters);
-        Ok(Outcome::Done)
-    }
-}
-
-/// The fetcher that was asked for, or madvise where it cannot work.
-fn fetcher(shared: &Shared, around: usize) -> Box<dyn Fetch> {
-    let madvise = Madvise::new(shared.facts, around, shared.span, shared.offset);
-    let file = shared.file.lock().unwrap_or_else(PoisonError::into_inner).take();
-    match (shared.ahead.fetcher, file) {
-        (Fetcher::Remap, Some(file)) => {
-            let is_advised = Arc::clone(&shared.is_advised);
-            Box::new(Remap::new(madvise, file, shared.span, shared.offset, is_advised))
-        }
-        (Fetcher::Remap, None) => {
-            shared.counters.refused.fetch_add(1, Ordering::Relaxed);
-            Box::new(madvise)
-        }
-        (Fetcher::Madvise, _) => Box::new(madvise),
-    }
-}
-
-impl std::fmt::Debug for Kit {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let policy = self.policy.name();
-        f.debug_struct("Kit").field("policy", &policy).field("pace", &self.pace).finish()
     }
 }
