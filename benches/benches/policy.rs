@@ -1,4 +1,4 @@
-//! What a touch costs the detector and the policy, with 64 streams alive. The bar is 200 ns.
+//! What a touch costs the detector and the policy, with 64 streams alive. The bar is 200 ns for each case.
 //!
 //! Real: `cargo bench -p mmap-ahead-bench --bench policy`. Smoke (one pass, part of the tests):
 //! `cargo test -p mmap-ahead-bench --benches`.
@@ -13,8 +13,15 @@ use mmap_ahead::policy::{Adaptive, Event, Geometry, Plan, Policy};
 const STREAMS: u64 = 64;
 /// Pages of 4 KiB: 64 GiB.
 const PAGES: u64 = 1 << 24;
-const TOUCHES: u64 = 64 * 64;
+/// The same of a file where touches lie near each other whatever they are: 1 GiB.
+const PAGES_FEW: u64 = 1 << 18;
+/// Steps of each stream before the clock is started, and while it runs.
+const STEPS_BEFORE: u64 = 100;
+const STEPS: u64 = 64;
+/// Of so many touches one is a stray, where there are any.
+const STRAY_EVERY: usize = 10;
 
+/// What a stream touches at a step.
 type Walk = fn(u64, u64) -> PageRange;
 
 /// Where each stream begins: not evenly apart, or the beginnings would be a stride themselves.
@@ -34,43 +41,69 @@ fn backward(stream: u64, step: u64) -> PageRange {
     PageRange::at(PageIndex(start(stream) + 190_000 - step * 16), PageCount(16))
 }
 
-/// Every pattern once: the worst of it is what nobody predicts.
+/// A third of the streams each way.
+fn all_kinds(stream: u64, step: u64) -> PageRange {
+    [stride, forward, backward][stream as usize % 3](stream, step)
+}
+
+/// What nobody predicts.
 fn random(stream: u64, step: u64) -> PageRange {
     let mixed = (step * STREAMS + stream + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     PageRange::at(PageIndex((mixed ^ (mixed >> 29)) % PAGES), PageCount(1))
 }
 
-fn touch(policy: &mut Adaptive, plan: &mut Plan, at: &mut u64, range: PageRange) {
-    *at += 10_000;
-    plan.clear();
-    policy.on(&Event::Touched { pages: &[range], at: Nanos(*at) }, plan);
-    std::hint::black_box(&plan);
+fn random_few(stream: u64, step: u64) -> PageRange {
+    PageRange::at(PageIndex(random(stream, step).start.0 % PAGES_FEW), PageCount(1))
 }
+
+/// The touches of `steps` of all streams, one step each in turn.
+fn clean(walk: Walk, steps: std::ops::Range<u64>) -> Vec<PageRange> {
+    steps.flat_map(|step| (0..STREAMS).map(move |stream| walk(stream, step))).collect()
+}
+
+/// The same, and strays anywhere in the file between them.
+fn with_strays(walk: Walk, steps: std::ops::Range<u64>) -> Vec<PageRange> {
+    let first = steps.start * STREAMS;
+    let touches = clean(walk, steps);
+    let turns = touches.chunks(STRAY_EVERY - 1).zip(first..);
+    turns.flat_map(|(turn, number)| turn.iter().copied().chain([random(0, number)])).collect()
+}
+
+fn tell(policy: &mut Adaptive, plan: &mut Plan, at: &mut u64, touches: &[PageRange]) {
+    for &range in touches {
+        *at += 10_000;
+        plan.clear();
+        policy.on(&Event::Touched { pages: &[range], at: Nanos(*at) }, plan);
+        std::hint::black_box(&plan);
+    }
+}
+
+type Mix = fn(Walk, std::ops::Range<u64>) -> Vec<PageRange>;
 
 fn touches(c: &mut Criterion) {
     let mut group = c.benchmark_group("adaptive, per touch at 64 streams");
-    group.throughput(Throughput::Elements(TOUCHES));
-    let walks: [(&str, Walk); 4] =
-        [("strides", stride), ("forward", forward), ("backward", backward), ("random", random)];
-    for (name, walk) in walks {
-        let len = ByteLen(PAGES * 4096);
+    let cases: [(&str, Walk, Mix, u64); 9] = [
+        ("strides", stride, clean, PAGES),
+        ("forward", forward, clean, PAGES),
+        ("backward", backward, clean, PAGES),
+        ("strides, one stray in ten", stride, with_strays, PAGES),
+        ("forward, one stray in ten", forward, with_strays, PAGES),
+        ("backward, one stray in ten", backward, with_strays, PAGES),
+        ("all kinds, one stray in ten", all_kinds, with_strays, PAGES),
+        ("random", random, clean, PAGES),
+        ("random in 1 GiB", random_few, clean, PAGES_FEW),
+    ];
+    for (name, walk, mix, pages) in cases {
+        let len = ByteLen(pages * 4096);
         let geometry = Geometry::new(PageSize::FOUR_KIB, len, mmap_ahead::BUDGET_DEFAULT);
         let (mut policy, mut plan, mut at) = (Adaptive::new(geometry), Plan::new(), 0);
-        for step in 0..100 {
-            for stream in 0..STREAMS {
-                touch(&mut policy, &mut plan, &mut at, walk(stream, step));
-            }
-        }
+        tell(&mut policy, &mut plan, &mut at, &mix(walk, 0..STEPS_BEFORE));
+        let touches = mix(walk, STEPS_BEFORE..STEPS_BEFORE + STEPS);
+        group.throughput(Throughput::Elements(touches.len() as u64));
         group.bench_function(name, |bencher| {
             bencher.iter_batched_ref(
                 || (policy.clone(), Plan::new(), at),
-                |(policy, plan, at)| {
-                    for step in 100..100 + TOUCHES / STREAMS {
-                        for stream in 0..STREAMS {
-                            touch(policy, plan, at, walk(stream, step));
-                        }
-                    }
-                },
+                |(policy, plan, at)| tell(policy, plan, at, &touches),
                 BatchSize::LargeInput,
             );
         });

@@ -1,5 +1,8 @@
 //! Touches in, streams out. Pure: nothing here knows a system call, a clock or a thread.
 
+mod chains;
+mod lru;
+mod proven;
 mod recent;
 mod runs;
 mod stride;

@@ -1,17 +1,18 @@
 //! Forward runs: several readers that each walk up through the file, interleaved in any order.
 
+use super::lru::Lru;
 use super::windows::Windows;
 use crate::page::{PageCount, PageIndex, PageRange};
 
-/// How many runs are remembered at once; the one that was quiet longest makes room.
-pub(crate) const RUNS_MAX: usize = 64;
+/// How many runs are remembered at once: 64, and some room for what may become one.
+pub(crate) const RUNS_MAX: usize = 80;
 
 /// A touch further behind a run's reader than this is no straggler of it: somebody reads there again.
 /// 2 MiB, the largest window, in pages of 4 KiB.
 const BEHIND_PAGES: PageCount = PageCount(512);
 
 /// A run that was quiet for this many touches of others is abandoned.
-const LIVE_TOUCHES: u64 = 2 * RUNS_MAX as u64;
+const LIVE_TOUCHES: u64 = 4 * RUNS_MAX as u64;
 
 /// A run counts once it has gone on so often.
 const ADVANCES_PROVEN: u32 = 2;
@@ -52,6 +53,9 @@ pub(crate) struct Runs {
     slots: [Run; RUNS_MAX],
     /// Where a touch must begin to be one of the run in the same slot.
     claims: Windows<RUNS_MAX>,
+    /// The slots of the runs that are proven, and all others: a stray takes no room from a run.
+    proven: Lru<RUNS_MAX>,
+    on_trial: Lru<RUNS_MAX>,
     tally: Tally,
     clock: u64,
     slack: PageCount,
@@ -69,8 +73,15 @@ struct Tally {
 impl Runs {
     /// No runs yet. `slack` is how far a touch may miss the expected page: the fault-around.
     pub(crate) fn new(slack: PageCount) -> Runs {
-        let (slots, claims) = ([Run::default(); RUNS_MAX], Windows::new());
-        Runs { slots, claims, tally: Tally::default(), clock: 0, slack }
+        Runs {
+            slots: [Run::default(); RUNS_MAX],
+            claims: Windows::new(),
+            proven: Lru::empty(),
+            on_trial: Lru::full(),
+            tally: Tally::default(),
+            clock: 0,
+            slack,
+        }
     }
 
     /// The run that `touched` belongs to goes on, if there is one.
@@ -83,14 +94,17 @@ impl Runs {
         }
         let by = touched.end.since(run.next);
         let advances = run.advances.saturating_add(1);
-        self.put(slot, Run { next: touched.end, advances, used: self.clock, ..run });
+        let advanced = Run { next: touched.end, advances, used: self.clock, ..run };
+        self.lru_of(&run).take_out(slot);
+        self.lru_of(&advanced).put_newest(slot);
+        self.put(slot, advanced);
         Some(Seen::Advanced { slot, by })
     }
 
-    /// A run begins with `touched`; the answer is its slot. The quietest run makes room.
+    /// A run begins with `touched`; the answer is its slot.
     pub(crate) fn begin(&mut self, touched: PageRange) -> usize {
         self.tick();
-        let quietest = (0..RUNS_MAX).min_by_key(|&slot| self.slots[slot].used).unwrap_or(0);
+        let slot = self.make_room();
         let run = Run {
             start: touched.start,
             next: touched.end,
@@ -98,8 +112,23 @@ impl Runs {
             advances: 0,
             used: self.clock,
         };
-        self.put(quietest, run);
-        quietest
+        self.put(slot, run);
+        slot
+    }
+
+    /// The slot of a run that is abandoned, or else of the quietest on trial: it is on trial anew.
+    fn make_room(&mut self) -> usize {
+        let proven = self.proven.oldest();
+        let is_abandoned = |&slot: &usize| self.clock >= self.slots[slot].used + LIVE_TOUCHES;
+        let slot = proven.filter(is_abandoned).or(self.on_trial.oldest()).or(proven).unwrap_or(0);
+        let run = self.slots[slot];
+        self.lru_of(&run).take_out(slot);
+        self.on_trial.put_newest(slot);
+        slot
+    }
+
+    fn lru_of(&mut self, run: &Run) -> &mut Lru<RUNS_MAX> {
+        if run.is_proven() { &mut self.proven } else { &mut self.on_trial }
     }
 
     pub(crate) fn run(&self, slot: usize) -> &Run {

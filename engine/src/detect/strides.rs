@@ -4,6 +4,8 @@
 //! lies between them: other streams, strays, the order of a scan. That finds what the majority trend
 //! of Leap (Al Maruf and Chowdhury, ATC 2020) finds, and streams that are interleaved besides.
 
+use super::lru::Lru;
+use super::proven::Proven;
 use super::recent::{RECENT_MAX, Recent};
 use super::stride::{Meant, Stride, signed};
 use super::windows::Windows;
@@ -53,6 +55,8 @@ pub(crate) struct Strides {
     slots: [Stride; STRIDES_MAX],
     /// Where a touch may be one of the stride in the same slot.
     windows: Windows<STRIDES_MAX>,
+    lru: Lru<STRIDES_MAX>,
+    proven: Proven,
     tally: Tally,
     recent: Recent,
     clock: u64,
@@ -81,8 +85,10 @@ impl Strides {
             touches_blocks: touches_needed(pages.0 / block.0.max(1)),
             slots: [Stride::default(); STRIDES_MAX],
             windows: Windows::new(),
+            lru: Lru::full(),
+            proven: Proven::new(),
             tally: Tally::default(),
-            recent: Recent::new(),
+            recent: Recent::new(DISTANCE_PAGES_MAX.trailing_zeros()),
             clock: 0,
             looks: 0,
             has_failed: false,
@@ -117,6 +123,7 @@ impl Strides {
     pub(crate) fn claim(&mut self, touched: PageRange) -> Option<Stepped> {
         let (slot, meant) = self.owner(touched)?;
         self.tick();
+        self.lru.used(slot);
         let mut stride = Stride { used: self.clock, ..self.slots[slot] };
         let may_turn = stride.seen_in.take_if(|look| *look != self.looks).is_some();
         let stepped = match meant {
@@ -152,6 +159,7 @@ impl Strides {
         for slot in 0..STRIDES_MAX {
             if self.slots[slot].score < 0 {
                 self.put(slot, Stride::default());
+                self.lru.freed(slot);
             }
         }
     }
@@ -175,7 +183,8 @@ impl Strides {
         let found = self.progression(touched);
         self.recent.push(touched);
         let Progression { first, steps, is_exact, extent } = found?;
-        let slot = (0..STRIDES_MAX).min_by_key(|&slot| self.slots[slot].used).unwrap_or(0);
+        let slot = self.lru.oldest().unwrap_or(0);
+        self.lru.used(slot);
         let stride = Stride::new(first, touched.start, steps, is_exact);
         let stride = stride.with_extent(extent_of(first).max(extent));
         // Odd, so that other streams of the same policy may have the even ones.
@@ -191,29 +200,30 @@ impl Strides {
         owners.min_by_key(|(_, meant)| meant.steps_away())
     }
 
-    /// A progression that ends at `touched`: of enough touches, or of two where a stride of this
+    /// The latest progression that ends at `touched`: of enough touches, or of two where a stride of this
     /// distance is proven.
     fn progression(&self, touched: PageRange) -> Option<Progression> {
-        let last = touched.start;
-        if !self.recent.any_within(last, PageCount(DISTANCE_PAGES_MAX)) {
+        let latest = [0, -1, 1].map(|side| {
+            let mut before = self.recent.in_region(touched.start, side);
+            before.find_map(|(age, before)| Some((age, self.leads(before, touched)?)))
+        });
+        let latest = latest.into_iter().flatten().min_by_key(|&(age, _)| age);
+        latest.map(|(_, found)| found)
+    }
+
+    /// A progression of which `before` and `touched` are the last two touches.
+    fn leads(&self, before: PageRange, touched: PageRange) -> Option<Progression> {
+        let distance = signed(before.start, touched.start);
+        let apart = touched.count().max(before.count()).0;
+        if distance.unsigned_abs() <= apart || distance.unsigned_abs() > DISTANCE_PAGES_MAX {
             return None;
         }
-        for before in self.recent.newest_first() {
-            let distance = signed(before.start, last);
-            let apart = touched.count().max(before.count()).0;
-            if distance.unsigned_abs() <= apart || distance.unsigned_abs() > DISTANCE_PAGES_MAX {
-                continue;
-            }
-            // Of some touches the page is known, of others only the block around it.
-            let extent = touched.count().min(before.count());
-            if self.is_proven(distance) {
-                return Some(Progression { first: before.start, steps: 1, is_exact: true, extent });
-            }
-            if let Some(found) = self.progression_through(before.start, distance, extent) {
-                return Some(found);
-            }
+        // Of some touches the page is known, of others only the block around it.
+        let extent = touched.count().min(before.count());
+        if self.is_proven(distance) {
+            return Some(Progression { first: before.start, steps: 1, is_exact: true, extent });
         }
-        None
+        self.progression_through(before.start, distance, extent)
     }
 
     /// A progression whose last but one touch is `before`, `distance` before the last.
@@ -237,13 +247,14 @@ impl Strides {
 
     fn is_proven(&self, distance: i64) -> bool {
         let mut slots = self.slots.iter();
-        slots.any(|s| s.distance() == distance && s.is_exact && s.score >= SCORE_PROVEN)
+        self.proven.may_have(distance) && slots.any(|slot| proves(slot) == Some(distance))
     }
 
     /// Puts `stride` into `slot` and keeps up what is derived from the slots.
     fn put(&mut self, slot: usize, stride: Stride) {
         let before = self.counts(&self.slots[slot]);
         let now = self.counts(&stride);
+        self.proven.change(proves(&self.slots[slot]), proves(&stride));
         self.slots[slot] = stride;
         self.has_failed |= stride.score < 0;
         self.tally.ahead = self.tally.ahead - before.unwrap_or(0) + now.unwrap_or(0);
@@ -284,6 +295,11 @@ impl Strides {
         let is_live = stride.used > 0 && self.tally.counted_at < stride.used + LIVE_TOUCHES;
         is_live.then(|| stride.ahead().0)
     }
+}
+
+/// The distance that `stride` proves, if it does.
+fn proves(stride: &Stride) -> Option<i64> {
+    (stride.is_exact && stride.score >= SCORE_PROVEN).then(|| stride.distance())
 }
 
 /// How many touches of one distance chance hardly ever makes among `units` places: each of the touches

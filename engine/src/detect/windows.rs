@@ -2,24 +2,32 @@
 
 use crate::page::PageIndex;
 
+/// Slots that are asked at once.
+const GROUP: usize = 16;
+
 /// A window for each of `N` slots, both ends in it. Empty at first.
 #[derive(Clone, Debug)]
 pub(super) struct Windows<const N: usize> {
-    low: [u64; N],
-    high: [u64; N],
+    /// The ends, cut to 32 bits: four of them are compared at once on any x86-64, of 64 bits hardly two.
+    low: [i32; N],
+    high: [i32; N],
+    /// The ends as they are.
+    whole: [(PageIndex, PageIndex); N],
 }
 
 impl<const N: usize> Windows<N> {
     pub(super) fn new() -> Windows<N> {
-        Windows { low: [1; N], high: [0; N] }
+        const { assert!(N.is_multiple_of(GROUP)) };
+        Windows { low: [1; N], high: [0; N], whole: [(PageIndex(1), PageIndex(0)); N] }
     }
 
     pub(super) fn set(&mut self, slot: usize, low: PageIndex, high: PageIndex) {
-        (self.low[slot], self.high[slot]) = (low.0, high.0);
+        (self.low[slot], self.high[slot]) = (cut(low), cut(high));
+        self.whole[slot] = (low, high);
     }
 
     pub(super) fn clear(&mut self, slot: usize) {
-        (self.low[slot], self.high[slot]) = (1, 0);
+        self.set(slot, PageIndex(1), PageIndex(0));
     }
 
     /// The slots whose windows have a page between `first` and `last`.
@@ -28,11 +36,23 @@ impl<const N: usize> Windows<N> {
         first: PageIndex,
         last: PageIndex,
     ) -> impl Iterator<Item = usize> {
-        let ends = self.low.iter().zip(&self.high);
-        // Without a branch for each: most touches are nobody's, and where they lie is no pattern.
-        let touches = move |low: u64, high: u64| (low <= last.0) & (first.0 <= high);
-        let is_met = ends.clone().fold(false, |met, (&low, &high)| met | touches(low, high));
-        let ends = ends.take(if is_met { N } else { 0 }).enumerate();
-        ends.filter(move |&(_, (&low, &high))| touches(low, high)).map(|(slot, _)| slot)
+        let groups = (0..N).step_by(GROUP).filter(move |&at| self.is_any_met(at, first, last));
+        groups.flat_map(|at| at..at + GROUP).filter(move |&slot| {
+            let (low, high) = self.whole[slot];
+            low <= last && first <= high
+        })
     }
+
+    /// Whether a slot of the group from `at` on may be met. Without a branch for each: most touches are nobody's,
+    /// and where they lie is no pattern.
+    fn is_any_met(&self, at: usize, first: PageIndex, last: PageIndex) -> bool {
+        let (first, last) = (cut(first), cut(last));
+        let ends = self.low[at..at + GROUP].iter().zip(&self.high[at..at + GROUP]);
+        ends.fold(false, |met, (&low, &high)| met | ((low <= last) & (first <= high)))
+    }
+}
+
+/// `page` in 32 bits, in the same order. All pages from 8 TiB on are one: there the whole numbers decide.
+fn cut(page: PageIndex) -> i32 {
+    i32::try_from(page.0).unwrap_or(i32::MAX)
 }
