@@ -102,9 +102,8 @@ mod tests {
         for page in [100, 98, 99, 203] {
             recent.push(PageRange::at(PageIndex(page), PageCount(1)));
         }
-        let find = |page, slack| {
-            recent.find_near(PageIndex(page), 0, PageCount(slack)).map(|page| page.0)
-        };
+        let find =
+            |page, slack| recent.find_near(PageIndex(page), 0, PageCount(slack)).map(|page| page.0);
         assert_eq!((find(99, 1), find(101, 1), find(101, 0)), (Some(99), Some(100), None));
         assert_eq!((find(97, 1), find(204, 1), find(205, 1)), (Some(98), Some(203), None));
     }

@@ -16,6 +16,10 @@ use crate::page::{PageCount, PageIndex, PageRange};
 pub(crate) const STRIDES_MAX: usize = 80;
 /// The longest step: 64 MiB in pages of 4 KiB. A guess: tables of column stores are cut finer.
 const DISTANCE_PAGES_MAX: u64 = 16 << 10;
+/// Steps that go into a mapping at least: of fewer there are none left to read ahead when they are known.
+const STEPS_IN_FILE_MIN: u64 = 8;
+/// The last but one touch of a new stride is among so many of the latest: one of each of 64 streams, twice over.
+const AGE_MAX: u32 = 128;
 /// A stride with this score is believed after two touches when it goes on elsewhere.
 const SCORE_PROVEN: i64 = 16;
 /// Touches that make a stride, at least and at most: as many as chance hardly ever makes.
@@ -59,6 +63,7 @@ pub(crate) struct Strides {
     proven: Proven,
     tally: Tally,
     recent: Recent,
+    distance_max: u64,
     clock: u64,
     looks: u64,
     /// Whether one was found to be none in this look.
@@ -80,6 +85,8 @@ struct Tally {
 impl Strides {
     /// For a mapping of so many pages, of which one fault maps `block`.
     pub(crate) fn new(pages: PageCount, block: PageCount) -> Strides {
+        let distance_max = (pages.0 / STEPS_IN_FILE_MIN).clamp(1, DISTANCE_PAGES_MAX);
+        let region_shift = distance_max.next_power_of_two().trailing_zeros();
         Strides {
             touches_exact: touches_needed(pages.0),
             touches_blocks: touches_needed(pages.0 / block.0.max(1)),
@@ -88,7 +95,8 @@ impl Strides {
             lru: Lru::full(),
             proven: Proven::new(),
             tally: Tally::default(),
-            recent: Recent::new(DISTANCE_PAGES_MAX.trailing_zeros()),
+            recent: Recent::new(region_shift),
+            distance_max,
             clock: 0,
             looks: 0,
             has_failed: false,
@@ -204,7 +212,8 @@ impl Strides {
     /// distance is proven.
     fn progression(&self, touched: PageRange) -> Option<Progression> {
         let latest = [0, -1, 1].map(|side| {
-            let mut before = self.recent.in_region(touched.start, side);
+            let mut before =
+                self.recent.in_region(touched.start, side).take_while(|&(age, _)| age < AGE_MAX);
             before.find_map(|(age, before)| Some((age, self.leads(before, touched)?)))
         });
         let latest = latest.into_iter().flatten().min_by_key(|&(age, _)| age);
@@ -215,7 +224,7 @@ impl Strides {
     fn leads(&self, before: PageRange, touched: PageRange) -> Option<Progression> {
         let distance = signed(before.start, touched.start);
         let apart = touched.count().max(before.count()).0;
-        if distance.unsigned_abs() <= apart || distance.unsigned_abs() > DISTANCE_PAGES_MAX {
+        if distance.unsigned_abs() <= apart || distance.unsigned_abs() > self.distance_max {
             return None;
         }
         // Of some touches the page is known, of others only the block around it.

@@ -103,15 +103,15 @@ impl Backward {
         let start = PageIndex(whole.start.0.next_multiple_of(self.step.0));
         let start = if whole.start == PageIndex(0) { whole.start } else { start };
         let range = PageRange::new(start.min(whole.end), whole.end);
-        let mut steps: Vec<_> = range.pieces(self.step).collect();
-        steps.reverse();
-        let near = if ahead.course.is_trying() { steps.len().saturating_sub(1) } else { 0 };
-        steps[near..].iter().for_each(|&step| plan.step(StreamId(ahead.id), step));
-        if let Some(last) = steps.last() {
-            let reach = self.mirror(*last).end;
-            self.ahead[slot].planned = reach;
-            self.runs.reached(slot, reach);
+        if range.is_empty() {
+            return;
         }
+        let furthest = downwards(range, self.step).last().filter(|_| ahead.course.is_trying());
+        let steps = downwards(furthest.unwrap_or(range), self.step);
+        steps.for_each(|step| plan.step(StreamId(ahead.id), step));
+        let reach = self.mirror(range).end;
+        self.ahead[slot].planned = reach;
+        self.runs.reached(slot, reach);
     }
 
     fn distance(&self, slot: usize, elsewhere: PageCount) -> PageCount {
@@ -146,4 +146,15 @@ impl Backward {
         let other = |page: PageIndex| PageIndex(end.saturating_sub(page.0));
         PageRange::new(other(range.end), other(range.start))
     }
+}
+
+/// The pieces of `range` that begin at multiples of `step`, the last one first.
+fn downwards(range: PageRange, step: PageCount) -> impl Iterator<Item = PageRange> {
+    let mut end = range.end;
+    std::iter::from_fn(move || {
+        let last = end.minus(PageCount(1));
+        let start = last.minus(PageCount(last.0 % step.0)).max(range.start);
+        let piece = PageRange::new(start, std::mem::replace(&mut end, start));
+        (!piece.is_empty()).then_some(piece)
+    })
 }
