@@ -2,6 +2,7 @@
 
 mod chains;
 mod lru;
+mod progression;
 mod proven;
 mod recent;
 mod runs;

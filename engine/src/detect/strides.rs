@@ -5,30 +5,17 @@
 //! of Leap (Al Maruf and Chowdhury, ATC 2020) finds, and streams that are interleaved besides.
 
 use super::lru::Lru;
+use super::progression::{Progression, Progressions};
 use super::proven::Proven;
-use super::recent::{RECENT_MAX, Recent};
-use super::stride::{Meant, Stride, signed};
+use super::stride::{Meant, Stride};
 use super::windows::Windows;
 use crate::page::{PageCount, PageIndex, PageRange};
 
 /// Strides followed at once; the one that was quiet longest makes room. 64, and some room for those that
 /// turn out to be none.
 pub(crate) const STRIDES_MAX: usize = 80;
-/// The longest step: 64 MiB in pages of 4 KiB. A guess: tables of column stores are cut finer.
-const DISTANCE_PAGES_MAX: u64 = 16 << 10;
-/// Steps that go into a mapping at least: of fewer there are none left to read ahead when they are known.
-const STEPS_IN_FILE_MIN: u64 = 8;
-/// The last but one touch of a new stride is among so many of the latest: one of each of 64 streams, twice over.
-const AGE_MAX: u32 = 128;
 /// A stride with this score is believed after two touches when it goes on elsewhere.
 const SCORE_PROVEN: i64 = 16;
-/// Touches that make a stride, at least and at most: as many as chance hardly ever makes.
-const TOUCHES_MIN: u32 = 4;
-const TOUCHES_MAX: u32 = 8;
-/// Strides that random touches may seem to make, for each touch.
-const CHANCE_MAX: f64 = 0.001;
-/// Steps that are not whole pages apart are looked for from this distance on.
-const INEXACT_PAGES_MIN: u64 = 8;
 /// A stride that was quiet for this many touches of others is abandoned.
 const LIVE_TOUCHES: u64 = 4 * STRIDES_MAX as u64;
 
@@ -45,14 +32,6 @@ pub(crate) enum Stepped {
     Inside(usize),
 }
 
-/// Touches at a constant distance.
-struct Progression {
-    first: PageIndex,
-    steps: u32,
-    is_exact: bool,
-    extent: PageCount,
-}
-
 /// The strides that are alive. Allocates nothing after it is made.
 #[derive(Clone, Debug)]
 pub(crate) struct Strides {
@@ -62,15 +41,11 @@ pub(crate) struct Strides {
     lru: Lru<STRIDES_MAX>,
     proven: Proven,
     tally: Tally,
-    recent: Recent,
-    distance_max: u64,
+    unclaimed: Progressions,
     clock: u64,
     looks: u64,
     /// Whether one was found to be none in this look.
     has_failed: bool,
-    /// How many touches make a stride where pages are known exactly, and where only blocks are.
-    touches_exact: Option<u32>,
-    touches_blocks: Option<u32>,
 }
 
 /// The live strides and what is planned ahead of them: kept up with each change, and counted anew now
@@ -85,18 +60,13 @@ struct Tally {
 impl Strides {
     /// For a mapping of so many pages, of which one fault maps `block`.
     pub(crate) fn new(pages: PageCount, block: PageCount) -> Strides {
-        let distance_max = (pages.0 / STEPS_IN_FILE_MIN).clamp(1, DISTANCE_PAGES_MAX);
-        let region_shift = distance_max.next_power_of_two().trailing_zeros();
         Strides {
-            touches_exact: touches_needed(pages.0),
-            touches_blocks: touches_needed(pages.0 / block.0.max(1)),
             slots: [Stride::default(); STRIDES_MAX],
             windows: Windows::new(),
             lru: Lru::full(),
             proven: Proven::new(),
             tally: Tally::default(),
-            recent: Recent::new(region_shift),
-            distance_max,
+            unclaimed: Progressions::new(pages, block),
             clock: 0,
             looks: 0,
             has_failed: false,
@@ -188,8 +158,8 @@ impl Strides {
         extent_of: impl Fn(PageIndex) -> PageCount,
     ) -> Option<usize> {
         self.tick();
-        let found = self.progression(touched);
-        self.recent.push(touched);
+        let found = self.unclaimed.ending_at(touched, |distance| self.is_proven(distance));
+        self.unclaimed.remember(touched);
         let Progression { first, steps, is_exact, extent } = found?;
         let slot = self.lru.oldest().unwrap_or(0);
         self.lru.used(slot);
@@ -208,52 +178,7 @@ impl Strides {
         owners.min_by_key(|(_, meant)| meant.steps_away())
     }
 
-    /// The latest progression that ends at `touched`: of enough touches, or of two where a stride of this
-    /// distance is proven.
-    fn progression(&self, touched: PageRange) -> Option<Progression> {
-        let latest = [0, -1, 1].map(|side| {
-            let mut before =
-                self.recent.in_region(touched.start, side).take_while(|&(age, _)| age < AGE_MAX);
-            before.find_map(|(age, before)| Some((age, self.leads(before, touched)?)))
-        });
-        let latest = latest.into_iter().flatten().min_by_key(|&(age, _)| age);
-        latest.map(|(_, found)| found)
-    }
-
-    /// A progression of which `before` and `touched` are the last two touches.
-    fn leads(&self, before: PageRange, touched: PageRange) -> Option<Progression> {
-        let distance = signed(before.start, touched.start);
-        let apart = touched.count().max(before.count()).0;
-        if distance.unsigned_abs() <= apart || distance.unsigned_abs() > self.distance_max {
-            return None;
-        }
-        // Of some touches the page is known, of others only the block around it.
-        let extent = touched.count().min(before.count());
-        if self.is_proven(distance) {
-            return Some(Progression { first: before.start, steps: 1, is_exact: true, extent });
-        }
-        self.progression_through(before.start, distance, extent)
-    }
-
-    /// A progression whose last but one touch is `before`, `distance` before the last.
-    fn progression_through(
-        &self,
-        before: PageIndex,
-        distance: i64,
-        extent: PageCount,
-    ) -> Option<Progression> {
-        let slack = PageCount(u64::from(distance.unsigned_abs() >= INEXACT_PAGES_MIN));
-        let needed = if extent.0 > 1 { self.touches_blocks? } else { self.touches_exact? };
-        let (mut first, mut is_exact) = (before, true);
-        for _ in 2..needed {
-            // Give or take a page of the distance itself: steps that shrink lead nowhere.
-            let earlier = self.recent.find_near(first, -distance, slack)?;
-            is_exact &= signed(earlier, first) == distance;
-            first = earlier;
-        }
-        Some(Progression { first, steps: needed - 1, is_exact, extent })
-    }
-
+    /// Whether a proven stride has this distance.
     fn is_proven(&self, distance: i64) -> bool {
         let mut slots = self.slots.iter();
         self.proven.may_have(distance) && slots.any(|slot| proves(slot) == Some(distance))
@@ -309,15 +234,6 @@ impl Strides {
 /// The distance that `stride` proves, if it does.
 fn proves(stride: &Stride) -> Option<i64> {
     (stride.is_exact && stride.score >= SCORE_PROVEN).then(|| stride.distance())
-}
-
-/// How many touches of one distance chance hardly ever makes among `units` places: each of the touches
-/// that are remembered may be the last but one, and each earlier one must be there, give or take a page. Among
-/// few places no number is enough: strides are not looked for there.
-fn touches_needed(units: u64) -> Option<u32> {
-    let density = (3.0 * RECENT_MAX as f64 / units.max(1) as f64).min(0.9);
-    let chance = |touches: u32| RECENT_MAX as f64 * density.powi(touches as i32 - 2);
-    (TOUCHES_MIN..=TOUCHES_MAX).find(|&touches| chance(touches) < CHANCE_MAX)
 }
 
 #[cfg(test)]
