@@ -161,8 +161,12 @@ impl<'a> World<'a> {
         self.waiting.push((io.range.start, thread));
     }
 
-    /// The device has brought `io`: who waited for it can go on.
+    /// The device has brought `io`: who waited for it can go on, when they are told.
     pub(crate) fn arrived(&mut self, io: &Io, at: Nanos) {
+        let told = self.device.told_at(at);
+        if told > at {
+            return self.events.push(told, Event::Arrived(*io));
+        }
         self.kernel.arrived(io);
         let events = &mut self.events;
         self.waiting.retain(|(start, thread)| {
