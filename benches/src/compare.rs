@@ -113,13 +113,10 @@ pub fn compare(
     Ok(comparison)
 }
 
-/// The same for the same seed and round (Fisher and Yates).
+/// The same for the same seed and round.
 fn drawn_order(plan: &Plan, round: u32) -> Vec<Engine> {
-    let mut rng = Rng::new(plan.spec.seed ^ (u64::from(round) << 32));
     let mut engines = plan.engines.clone();
-    for last in (1..engines.len()).rev() {
-        engines.swap(last, rng.below(last as u64 + 1) as usize);
-    }
+    Rng::new(plan.spec.seed ^ (u64::from(round) << 32)).shuffle(&mut engines);
     engines
 }
 

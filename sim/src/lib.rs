@@ -43,7 +43,7 @@ pub mod validate;
 pub mod workload;
 
 pub use costs::{Costs, Preset, Sheet};
-pub use device::DeviceModel;
+pub use device::{DeviceModel, Tells};
 pub use error::Error;
 pub use run::{Breakdown, CacheState, Counts, Kind, Report, Setup, Step, run, run_watched};
 pub use strategy::{Knobs, Strategy};

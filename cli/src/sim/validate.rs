@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use mmap_ahead_bench::read_ahead::ReadAhead;
 use mmap_ahead_bench::{Error, size};
 use mmap_ahead_sim::validate::{self, Dirs, Files, Place, Plan, Score, Scored, WAYS};
 
@@ -36,6 +37,9 @@ pub(crate) struct Arguments {
     /// How many runs of each cell; one more is thrown away
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
+    /// Set the disk's read_ahead_kb first, and put it back on every exit (root)
+    #[arg(long)]
+    read_ahead_kb: Option<u64>,
     /// One JSON object a line
     #[arg(long)]
     json: bool,
@@ -49,6 +53,8 @@ pub(crate) fn validate(arguments: &Arguments) -> Result<(), Error> {
         memory: place::memory_dir(plan.len).map_err(Error::failed)?,
     };
     let files = Files::make(&dirs, plan.len).map_err(wrong)?;
+    let read_ahead = arguments.read_ahead_kb.map(|kib| ReadAhead::set(files.on_disk(), kib));
+    let _read_ahead = read_ahead.transpose()?;
     let setup = validate::this_machine(&costs, files.on_disk());
     let predicted = validate::predict(&plan, &setup).map_err(wrong)?;
     let written = validate::written(&predicted).map_err(wrong)?;

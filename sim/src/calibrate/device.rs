@@ -5,6 +5,7 @@ use std::io;
 use std::num::NonZeroU64;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
+use std::time::Instant;
 
 use mmap_ahead::lab::{Depth, DirectFile};
 use mmap_ahead_bench::cache::CacheState;
@@ -12,8 +13,8 @@ use mmap_ahead_bench::random::Rng;
 use rustix::fs::{Advice, fadvise};
 
 use super::Round;
-use super::fixture::{Fixture, LEN, PAGE, wall};
-use super::line::theil_sen;
+use super::fixture::{Fixture, LEN, PAGE, Queue, wall};
+use super::line::{median, theil_sen};
 
 /// Lengths of reads that come one at a time, and how many of each.
 const LENGTHS: [(u64, u64); 4] = [(4 << 10, 200), (64 << 10, 100), (256 << 10, 50), (1 << 20, 25)];
@@ -23,11 +24,15 @@ const SMALL: u64 = 4096;
 const SMALL_COUNT: u64 = 4000;
 const SMALL_DEPTH: usize = 32;
 
-/// Reads that come two at once: while one is served, the other waits, as read-ahead's windows do.
-const PAIRED: u64 = 128 << 10;
+/// Two reads that come at once, a short one and a long one.
+const SHORT: u64 = 512 << 10;
+const LONG: u64 = 2 << 20;
+/// How many such pairs.
+const PAIRS: u64 = 8;
 
 /// Long reads, a few at once.
 const LARGE: u64 = 2 << 20;
+const LARGE_DEPTH: usize = 8;
 
 /// What one call of readahead asks for at least and at most: the kernel's usual read-ahead, and the 256
 /// pages of a bio. No more is granted than `max_sectors_kb` or that read-ahead (KERNEL.md 7.1).
@@ -39,39 +44,80 @@ const AHEAD: u64 = LEN / 2;
 pub(super) fn measure(fixture: &Fixture, round: &mut Round) -> io::Result<()> {
     let file = DirectFile::open(&fixture.disk)?;
     let mut rng = Rng::new(round.len() as u64);
+    let drain = drain(&file)?;
     let mut points = Vec::new();
     for (len, count) in LENGTHS {
         let ranges: Vec<_> = (0..count).map(|_| anywhere(&mut rng, len)).collect();
         points.push((len as f64, read(&file, ranges, len, 1)? / count as f64));
     }
     let small: Vec<_> = (0..SMALL_COUNT).map(|_| anywhere(&mut rng, SMALL)).collect();
-    let each = read(&file, small, SMALL, SMALL_DEPTH)? / SMALL_COUNT as f64;
+    let small = read(&file, small, SMALL, SMALL_DEPTH)? / SMALL_COUNT as f64;
     let large: Vec<_> = (0..LEN / LARGE).map(|at| at * LARGE..(at + 1) * LARGE).collect();
-    let bandwidth = LEN as f64 / (read(&file, large, LARGE, 8)? / 1e9);
-    let request = (each - SMALL as f64 / bandwidth * 1e9).max(0.0);
-    let halves: Vec<_> = (0..LEN / 2 / PAIRED).map(|_| anywhere(&mut rng, PAIRED)).collect();
-    let count = halves.len() as f64;
-    let paired = read(&file, halves, PAIRED, 2)? / count;
-    let turn = (paired - PAIRED as f64 / bandwidth * 1e9 - request).max(0.0);
-    // A single read is handed over, waits for the latency, for the device to turn to it, and then for what
-    // every request takes.
+    let large = read(&file, large, LARGE, LARGE_DEPTH)? / (LEN / LARGE) as f64;
+    // A single read is handed over, waits for the latency, and then for what every request takes. Of a
+    // device that is drained, those that come at once share one latency.
     let submit = round.get("io_submit").copied().unwrap_or(0.0);
-    let latency = (theil_sen(&points).at_0 - request - submit - turn).max(1.0);
-    round.insert("device_turn", turn);
-    let call = fixture.request_max.unwrap_or(0).clamp(CALL_MIN, CALL_MAX);
-    let page = PAGE as f64 / bandwidth * 1e9 + request * PAGE as f64 / call as f64;
-    round.insert("device_segment", pages_of_cache(fixture, call)? - page);
+    let single = (theil_sen(&points).at_0 - submit).max(1.0);
+    let shared = |depth: usize| if drain < DRAINED { 0.0 } else { 1.0 / depth as f64 };
+    let request_at = |bytes_ns: f64| {
+        let own = small - SMALL as f64 * bytes_ns - single * shared(SMALL_DEPTH);
+        (own / (1.0 - shared(SMALL_DEPTH))).clamp(0.0, single)
+    };
+    let request = request_at(large / LARGE as f64);
+    let latency = (single - request).max(1.0);
+    let bytes_ns = ((large - request - latency * shared(LARGE_DEPTH)) / LARGE as f64).max(1e-3);
+    let segment = segment(fixture, latency * shared(1), request, bytes_ns)?;
+    round.insert("device_drain", drain);
+    round.insert("device_segment", segment);
     round.insert("device_latency", latency);
-    round.insert("device_bandwidth", bandwidth);
+    round.insert("device_bandwidth", 1e9 / bytes_ns);
     round.insert("device_request", request);
-    round.insert("device_queue_depth", SMALL_DEPTH as f64);
-    if let Some(request_max) = fixture.request_max {
-        round.insert("device_request_max", request_max as f64);
+    let Queue { request_max, pieces_max, depth } = fixture.queue;
+    round.insert("device_queue_depth", depth.map_or(SMALL_DEPTH as f64, |depth| depth as f64));
+    for (name, setting) in [("device_request_max", request_max), ("device_pieces_max", pieces_max)]
+    {
+        if let Some(setting) = setting {
+            round.insert(name, setting as f64);
+        }
     }
     Ok(())
 }
 
-/// Nanoseconds a page, of reading ahead in pages of their own: what WILLNEED makes.
+/// From so much on, a device counts as drained before it tells.
+const DRAINED: f64 = 0.5;
+
+/// When the device tells of a read that it has done before another one, which came at the same time: 0: at
+/// once, as far as their lengths tell; 1: together with the other.
+fn drain(file: &DirectFile) -> io::Result<f64> {
+    let depth = Depth { reads: 2, buffers: 3, buffer_len: LONG as usize };
+    let mut shares = Vec::new();
+    for pair in 0..PAIRS {
+        let at = pair * 2 * LONG;
+        let ranges = [at..at + SHORT, at + LONG..at + 2 * LONG];
+        let mut told = Vec::new();
+        let start = Instant::now();
+        file.read(ranges, depth, |_, _| told.push(start.elapsed().as_nanos() as f64))?;
+        if let [short, long] = told[..] {
+            let own = SHORT as f64 / (SHORT + LONG) as f64;
+            shares.push((short / long - own) / (1.0 - own));
+        }
+    }
+    Ok(median(shares).clamp(0.0, 1.0))
+}
+
+/// Nanoseconds of a page that is a piece of memory of its own, beyond its bytes: what WILLNEED makes.
+/// `waits`: the latency, where what does not fit into the ring waits for it.
+fn segment(fixture: &Fixture, waits: f64, request: f64, bytes_ns: f64) -> io::Result<f64> {
+    let call = fixture.queue.request_max.unwrap_or(0).clamp(CALL_MIN, CALL_MAX);
+    let pages = call / PAGE;
+    let ring = fixture.queue.pieces_max.unwrap_or(u64::MAX);
+    let requests = pages.div_ceil(ring) as f64;
+    let at_once = (ring / pages).max(1) as f64;
+    let known = PAGE as f64 * bytes_ns + requests * (request + waits / at_once) / pages as f64;
+    Ok(pages_of_cache(fixture, call)? - known)
+}
+
+/// Nanoseconds a page, of reading ahead in pages of their own.
 fn pages_of_cache(fixture: &Fixture, call: u64) -> io::Result<f64> {
     CacheState::Cold.prepare(&fixture.disk).map_err(io::Error::other)?;
     let file = File::open(&fixture.disk)?;

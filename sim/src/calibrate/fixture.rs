@@ -45,8 +45,8 @@ pub(super) struct Fixture {
     pub(super) sparse: Vec<(u64, File)>,
     /// In memory: a page for every 2 MiB.
     pub(super) tables: File,
-    /// `max_sectors_kb` in bytes, where the disk has one.
-    pub(super) request_max: Option<u64>,
+    /// What the disk's queue says of itself.
+    pub(super) queue: Queue,
     pub(super) cpu: String,
     _files: [DataFile; 2],
 }
@@ -78,7 +78,7 @@ impl Fixture {
             memory: file,
             sparse,
             tables,
-            request_max: request_max(disk.path()),
+            queue: Queue::of(disk.path()),
             cpu: Environment::of(disk.path()).cpu,
             _files: [disk, memory],
         })
@@ -96,11 +96,30 @@ fn sparse(dir: &Path, len: u64, every: u64, pages: u64) -> io::Result<File> {
     Ok(file)
 }
 
-fn request_max(path: &Path) -> Option<u64> {
-    let disk = device::Disk::under(path)?;
-    let setting = disk.read_ahead_kb.with_file_name("max_sectors_kb");
-    let kib: u64 = std::fs::read_to_string(setting).ok()?.trim().parse().ok()?;
-    Some(kib << 10)
+/// The settings of a disk's queue, where it has them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Queue {
+    /// `max_sectors_kb` in bytes.
+    pub(super) request_max: Option<u64>,
+    /// `max_segments`.
+    pub(super) pieces_max: Option<u64>,
+    /// `nr_requests`.
+    pub(super) depth: Option<u64>,
+}
+
+impl Queue {
+    fn of(path: &Path) -> Queue {
+        let disk = device::Disk::under(path);
+        let setting = |name: &str| -> Option<u64> {
+            let path = disk.as_ref()?.read_ahead_kb.with_file_name(name);
+            std::fs::read_to_string(path).ok()?.trim().parse().ok()
+        };
+        Queue {
+            request_max: setting("max_sectors_kb").map(|kib| kib << 10),
+            pieces_max: setting("max_segments"),
+            depth: setting("nr_requests"),
+        }
+    }
 }
 
 /// A new mapping: nothing of it is in the page table.

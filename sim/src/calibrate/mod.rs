@@ -154,20 +154,27 @@ const HOW: &[(&str, &str)] = &[
     ("io_submit", "the same: intercept, less mode_switch and syscall"),
     (
         "device_latency",
-        "direct reads one at a time: intercept over 4 KiB to 1 MiB, less io_submit, device_turn and device_request",
+        "direct reads one at a time: intercept over 4 KiB to 1 MiB, less io_submit and device_request",
     ),
     (
-        "device_turn",
-        "direct reads of 128 KiB, 2 at once: time for each, less its transfer and device_request",
+        "device_drain",
+        "direct reads of 512 KiB and 2 MiB at once: when the first is told of, between its own time and the other's",
     ),
-    ("device_request", "direct reads of 4 KiB, 32 at once: time for each, less its transfer"),
+    (
+        "device_request",
+        "direct reads of 4 KiB, 32 at once: time for each, less its transfer and its share of the latency",
+    ),
     (
         "device_segment",
-        "posix_fadvise(WILLNEED) of a cold file until it is there: each page, less its bytes and request",
+        "posix_fadvise(WILLNEED) of a cold file until it is there: each page, less its bytes, its request and, where a ring is full, the latency",
     ),
-    ("device_bandwidth", "direct reads of 2 MiB, 8 at once"),
-    ("device_queue_depth", "as many as were read at once"),
+    (
+        "device_bandwidth",
+        "direct reads of 2 MiB, 8 at once, less device_request and their share of the latency",
+    ),
+    ("device_queue_depth", "nr_requests of the disk, else as many as were read at once"),
     ("device_request_max", "max_sectors_kb of the disk"),
+    ("device_pieces_max", "max_segments of the disk"),
 ];
 
 fn explained(name: &str) -> Option<&'static str> {

@@ -9,7 +9,7 @@ pub use sheet::{Cost, Sheet, Unit, names};
 use mmap_ahead::page::Nanos;
 
 use crate::Error;
-use crate::device::DeviceModel;
+use crate::device::{DeviceModel, Tells};
 
 /// The costs of a [`Sheet`] as a run uses them: whole nanoseconds.
 ///
@@ -158,12 +158,17 @@ impl DeviceModel {
         let model = DeviceModel {
             latency_ns: Nanos(sheet.whole("device_latency")?),
             jitter_permille: sheet.scaled("device_jitter", 1000.0)?,
-            turn_ns: Nanos(sheet.whole("device_turn")?),
+            tells: if sheet.cost("device_drain")?.value < 0.5 {
+                Tells::Each
+            } else {
+                Tells::Drained
+            },
             request_ns: Nanos(sheet.whole("device_request")?),
             segment_ns: Nanos(sheet.whole("device_segment")?),
             bytes_per_s: sheet.whole("device_bandwidth")?,
             queue_depth: usize::try_from(sheet.whole("device_queue_depth")?).unwrap_or(usize::MAX),
             request_max: sheet.whole("device_request_max")?,
+            pieces_max: sheet.whole("device_pieces_max")?,
         };
         model.check()?;
         Ok(model)

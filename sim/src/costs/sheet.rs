@@ -25,6 +25,9 @@ pub enum Unit {
     /// A number of requests.
     #[serde(rename = "requests")]
     Requests,
+    /// A number of pieces of memory.
+    #[serde(rename = "pieces")]
+    Pieces,
     /// A share of something else: 0.1 is a tenth.
     #[serde(rename = "share")]
     Share,
@@ -66,12 +69,13 @@ const NAMES: &[(&str, Unit)] = &[
     ("look_period", Unit::Nanos),
     ("device_latency", Unit::Nanos),
     ("device_jitter", Unit::Share),
-    ("device_turn", Unit::Nanos),
+    ("device_drain", Unit::Share),
     ("device_request", Unit::Nanos),
     ("device_segment", Unit::Nanos),
     ("device_bandwidth", Unit::BytesPerSecond),
     ("device_queue_depth", Unit::Requests),
     ("device_request_max", Unit::Bytes),
+    ("device_pieces_max", Unit::Pieces),
 ];
 
 /// Every name of a cost, in the order in which they are explained by [`Costs`](crate::Costs), those
@@ -209,6 +213,7 @@ impl Unit {
             Unit::BytesPerSecond => "byte/s",
             Unit::Bytes => "byte",
             Unit::Requests => "requests",
+            Unit::Pieces => "pieces",
             Unit::Share => "share",
         }
     }

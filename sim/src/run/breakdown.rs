@@ -123,6 +123,13 @@ impl Clock {
         self.spent.add_all(bill);
     }
 
+    /// How long it worked: all but waiting.
+    pub(crate) fn worked(&self) -> Nanos {
+        let waits = [Kind::IoStall, Kind::LockWait, Kind::CoreWait];
+        let waited: u64 = waits.iter().map(|kind| self.spent.of(*kind).0).sum();
+        Nanos(self.spent.total().0 - waited)
+    }
+
     /// Waits until `moment` because of `kind`; not at all when that is past.
     pub(crate) fn wait_until(&mut self, moment: Nanos, kind: Kind) {
         self.spend(kind, moment.since(self.now));

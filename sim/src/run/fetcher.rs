@@ -1,5 +1,6 @@
 //! What the engine's fetcher makes of a plan: what is in memory is not read again, what the kernel
-//! reads as fast by itself is left to it, and steps go in batches. The engine's `fetch/madvise.rs` and
+//! reads as fast by itself is left to it, runs are read by driving its read-ahead (`driver`), and steps go
+//! in batches. The engine's `fetch/madvise.rs` and
 //! `runtime/task/steps.rs`, whose constants these are; they cannot be linked, since they make calls.
 
 use mmap_ahead::page::{Nanos, PageCount, PageIndex, PageRange};
@@ -52,19 +53,29 @@ impl World<'_> {
 
     /// Whether the device is still at work on `range`, so that mapping it would wait.
     pub(crate) fn is_awaited(&self, range: PageRange) -> bool {
-        self.has_cache && self.found(range) != Found::Resident
+        self.has_cache && self.found(range) == Found::Absent
     }
 }
 
 impl Helper {
-    /// MADV_WILLNEED, as many calls as it takes: returns at once, the device goes on.
+    /// Has the kernel's read-ahead driven, or where that cannot be, MADV_WILLNEED, as many calls as it
+    /// takes: returns at once, the device goes on.
     pub(super) fn read(&mut self, planned: PageRange, world: &mut World<'_>) {
         let (what, begun) = (Fetch::Read, self.clock.now());
         let range = world.clip(planned, Want::Cached);
-        if self.look_at(range, world) == Found::Absent {
+        let found = self.look_at(range, world);
+        if found != Found::Resident {
+            world.is_cold = found == Found::Absent;
+        }
+        if found == Found::Absent && !range.is_empty() {
             world.fetch(range, Want::Cached);
+            // The call wakes somebody who does it, or does it itself.
             self.pay_call(world);
-            self.start(range, begun, world);
+            if world.hand_over(range, self.clock.now()) {
+                world.look_out_for(range, begun);
+            } else {
+                self.start(range, begun, world);
+            }
             world.show(begun, vec![range], None);
         }
         let outcome = if range == planned { Outcome::Done } else { Outcome::Refused };

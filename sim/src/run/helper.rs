@@ -5,9 +5,9 @@ use mmap_ahead::policy::{Fetch, Outcome, Window};
 
 use super::Pause;
 use super::breakdown::{Clock, Kind};
-use super::events::ThreadId;
+use super::events::{Event, ThreadId};
 use super::follow::{Done, Work};
-use super::plans::Want;
+use super::plans::{Next, Want};
 use super::price;
 use super::world::World;
 use crate::kernel::{Populate, PopulateEnd, Populating};
@@ -57,15 +57,20 @@ impl Helper {
                 continue;
             }
             world.look_now(self.clock.now());
-            match world.next_work() {
-                None => {
+            match world.next_work(self.clock.now()) {
+                Next::Nothing => {
                     world.idle.push(self.id);
                     // Not waiting for anything: its clock is set on when it is woken.
                     return Pause::Blocked;
                 }
-                Some(Work::Read(range)) => self.read(range, world),
-                Some(Work::Step(range)) => self.read_steps(range, world),
-                Some(Work::Map(window)) => self.begin(&window, world),
+                Next::LookAt(moment) => {
+                    world.events.push(moment, Event::Ready(self.id));
+                    self.stalled_by = Kind::IoStall;
+                    return Pause::Blocked;
+                }
+                Next::Work(Work::Read(range)) => self.read(range, world),
+                Next::Work(Work::Step(range)) => self.read_steps(range, world),
+                Next::Work(Work::Map(window)) => self.begin(&window, world),
             }
         }
     }

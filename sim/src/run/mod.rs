@@ -2,6 +2,7 @@
 
 mod breakdown;
 mod cores;
+mod driver;
 mod events;
 mod fetcher;
 mod follow;
@@ -20,6 +21,7 @@ mod world;
 
 use mmap_ahead::page::{Nanos, PageCount, PageIndex, PageRange};
 
+use breakdown::Clock;
 pub use breakdown::{Breakdown, Kind};
 pub use report::{Counts, Report};
 pub use setup::{CacheState, Setup};
@@ -27,6 +29,7 @@ pub use setup::{CacheState, Setup};
 use crate::Error;
 use crate::strategy::{Method, Strategy};
 use crate::workload::Workload;
+use driver::Driver;
 use events::{Event, ThreadId};
 use helper::Helper;
 use lanes::Lanes;
@@ -74,8 +77,14 @@ pub fn run_watched<'a>(
     setup.check()?;
     let mut run = Run::new(workload, strategy, setup, watch)?;
     run.until_all_have_read()?;
-    let Run { readers, helpers, world, .. } = run;
-    Ok(Report::of(workload, strategy, setup, &world, &readers, &helpers))
+    let clocks = run
+        .helpers
+        .iter()
+        .map(|helper| &helper.clock)
+        .chain(run.driver.as_ref().map(|driver| &driver.clock));
+    let cpu = clocks.map(Clock::worked).map(|worked| worked.0).sum();
+    let Run { readers, world, .. } = run;
+    Ok(Report::of(workload, strategy, setup, &world, &readers, Nanos(cpu)))
 }
 
 /// Why a thread stops for now.
@@ -93,6 +102,8 @@ struct Run<'a> {
     lanes: Lanes,
     readers: Vec<Reader>,
     helpers: Vec<Helper>,
+    /// Where the engine is modelled.
+    driver: Option<Driver>,
     mappings: Mappings,
     world: World<'a>,
 }
@@ -129,7 +140,9 @@ impl<'a> Run<'a> {
         let helpers: Vec<Helper> = (count..count + helpers).map(Helper::new).collect();
         world.idle = helpers.iter().rev().map(|helper| helper.id).collect();
         let mappings = Mappings::new(strategy, count + helpers.len());
-        Ok(Run { lanes, readers, helpers, mappings, world })
+        let id = count + helpers.len();
+        let driver = world.sees_markers().then(|| Driver::new(id, &mut world));
+        Ok(Run { lanes, readers, helpers, driver, mappings, world })
     }
 
     fn until_all_have_read(&mut self) -> Result<(), Error> {
@@ -169,10 +182,13 @@ impl<'a> Run<'a> {
                 let reader = &mut self.readers[thread];
                 (&mut reader.clock, &mut reader.since, reader.stalled_by)
             }
-            Some(helper) => {
-                let helper = &mut self.helpers[helper];
-                (&mut helper.clock, &mut helper.since, helper.stalled_by)
-            }
+            Some(other) => match self.helpers.get_mut(other) {
+                Some(helper) => (&mut helper.clock, &mut helper.since, helper.stalled_by),
+                None => {
+                    let driver = self.driver.as_mut().expect("it is the last thread");
+                    (&mut driver.clock, &mut driver.since, Kind::IoStall)
+                }
+            },
         };
         clock.wait_until(ready, reason);
         clock.wait_until(at, Kind::CoreWait);
@@ -181,7 +197,7 @@ impl<'a> Run<'a> {
 
     /// Lets `thread`, which has a core, go on; whether it is a reader that ended.
     fn goes_on(&mut self, thread: ThreadId) -> Result<bool, Error> {
-        let Run { lanes, readers, helpers, mappings, world } = self;
+        let Run { lanes, readers, helpers, driver, mappings, world } = self;
         let (pause, now, since) = match thread.checked_sub(readers.len()) {
             None => {
                 let reader = &mut readers[thread];
@@ -189,11 +205,17 @@ impl<'a> Run<'a> {
                 let pause = reader.advance(world, mappings, &mut next)?;
                 (pause, reader.clock.now(), reader.since)
             }
-            Some(helper) => {
-                let helper = &mut helpers[helper];
-                let pause = helper.advance(world);
-                (pause, helper.clock.now(), helper.since)
-            }
+            Some(other) => match helpers.get_mut(other) {
+                Some(helper) => {
+                    let pause = helper.advance(world);
+                    (pause, helper.clock.now(), helper.since)
+                }
+                None => {
+                    let driver = driver.as_mut().expect("it is the last thread");
+                    let pause = driver.advance(world);
+                    (pause, driver.clock.now(), driver.since)
+                }
+            },
         };
         match pause {
             Pause::Until(at) if world.cores.is_over(since, at) => {

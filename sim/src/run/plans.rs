@@ -9,6 +9,19 @@ use super::world::World;
 use crate::kernel::{FileKind, Kernel};
 use crate::strategy::Sees;
 
+/// No window waits longer than this for the device; while one does, it is looked at this often.
+const DISK_WAIT_MAX: u64 = 20_000_000;
+const DISK_LOOK: u64 = 150_000;
+
+/// What a helper does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    Work(Work),
+    /// Sleep until then: a window waits for the device.
+    LookAt(Nanos),
+    Nothing,
+}
+
 impl World<'_> {
     /// Adds to what the helpers have to do.
     pub(crate) fn plan(&mut self, work: Work, at: Nanos) {
@@ -17,20 +30,35 @@ impl World<'_> {
         self.wake_helper(Nanos(at.0 + self.costs.wake_up.0));
     }
 
-    /// The next piece of the plan. A window that would wait for the device lets what is to be read go
-    /// first.
-    pub(crate) fn next_work(&mut self) -> Option<Work> {
-        let front = self.follow.as_ref()?.work.front()?;
+    /// The next piece of the plan. What is to be read comes before a window that would wait for the device;
+    /// if nothing is, nothing comes (the engine's `runtime/task/queue.rs`).
+    pub(crate) fn next_work(&mut self, now: Nanos) -> Next {
+        let Some(front) = self.follow.as_ref().and_then(|follow| follow.work.front()) else {
+            self.waits_since = None;
+            return Next::Nothing;
+        };
         let waits = match front {
             Work::Map(window) => {
-                self.sees_markers() && self.is_awaited(window.range.intersect(self.ledger.all()))
+                let waited = self.waits_since.map_or(0, |since| now.since(since).0);
+                self.is_cold
+                    && waited < DISK_WAIT_MAX
+                    && self.sees_markers()
+                    && self.is_awaited(window.range.intersect(self.ledger.all()))
             }
             Work::Read(_) | Work::Step(_) => false,
         };
-        let work = &mut self.follow.as_mut()?.work;
+        if waits {
+            self.waits_since.get_or_insert(now);
+        } else {
+            self.waits_since = None;
+        }
+        let Some(follow) = &mut self.follow else { return Next::Nothing };
         let is_read = |work: &Work| !matches!(work, Work::Map(_));
-        let first = if waits { work.iter().position(is_read).unwrap_or(0) } else { 0 };
-        work.remove(first)
+        let first = if waits { follow.work.iter().position(is_read) } else { Some(0) };
+        match first.and_then(|first| follow.work.remove(first)) {
+            Some(work) => Next::Work(work),
+            None => Next::LookAt(Nanos(now.0 + DISK_LOOK)),
+        }
     }
 
     /// Whether it is the engine that is modelled, and not a kernel's own map-ahead.

@@ -1,9 +1,9 @@
 //! What came of a run.
 
+use mmap_ahead::page::Nanos;
 use serde::Serialize;
 
-use super::breakdown::{Breakdown, Kind};
-use super::helper::Helper;
+use super::breakdown::Breakdown;
 use super::reader::Reader;
 use super::setup::Setup;
 use super::world::World;
@@ -99,11 +99,11 @@ impl Report {
         setup: &Setup,
         world: &World<'_>,
         readers: &[Reader],
-        helpers: &[Helper],
+        helper_cpu: Nanos,
     ) -> Report {
         let mut breakdown = Breakdown::default();
         readers.iter().for_each(|reader| breakdown.add_all(reader.clock.spent()));
-        let counts = counted(world, readers, helpers);
+        let counts = counted(world, readers, helper_cpu);
         let Counts { touches, hits, late, fetched_pages, used_pages, touched_pages, .. } = counts;
         Report {
             workload: workload.name().to_owned(),
@@ -126,15 +126,10 @@ impl Report {
     }
 }
 
-fn counted(world: &World<'_>, readers: &[Reader], helpers: &[Helper]) -> Counts {
+fn counted(world: &World<'_>, readers: &[Reader], helper_cpu: Nanos) -> Counts {
     let (ios, io_bytes) = world.traffic();
     let (fetched, used) = world.ledger.fetched_and_used();
     let ends = readers.iter().map(|reader| reader.clock.now());
-    let cpu = |helper: &Helper| {
-        let spent = helper.clock.spent();
-        let waited = [Kind::IoStall, Kind::LockWait, Kind::CoreWait].map(|kind| spent.of(kind).0);
-        spent.total().0 - waited.iter().sum::<u64>()
-    };
     let (clipped, false_markers) = world
         .follow
         .as_ref()
@@ -147,8 +142,7 @@ fn counted(world: &World<'_>, readers: &[Reader], helpers: &[Helper]) -> Counts 
         clipped_pages: clipped,
         touched_pages: world.ledger.touched().0,
         false_markers,
-        helper_cpu_ns: helpers.iter().map(cpu).sum::<u64>()
-            + world.counts.looks * world.costs.look.0,
+        helper_cpu_ns: helper_cpu.0 + world.counts.looks * world.costs.look.0,
         reader_ns: readers.iter().map(|reader| reader.clock.now().0).sum(),
         virtual_ns: ends.max().unwrap_or_default().0,
         ..world.counts

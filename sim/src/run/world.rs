@@ -6,6 +6,7 @@ use mmap_ahead::policy::{Event as Told, Source};
 use super::Watch;
 use super::breakdown::{Clock, Kind};
 use super::cores::Cores;
+use super::driver::Driven;
 use super::events::{Event, Events, ThreadId};
 use super::follow::{Done, Follow};
 use super::ledger::Ledger;
@@ -39,6 +40,13 @@ pub(crate) struct World<'a> {
     pub(crate) is_limited: bool,
     /// Whether 2 MiB entries can occur.
     pub(crate) may_be_huge: bool,
+    /// What is to be read by driving the kernel's read-ahead.
+    pub(crate) driven: Driven,
+    /// Whether the device was started for the last thing that was to be read: what is absent may be on its
+    /// way.
+    pub(crate) is_cold: bool,
+    /// Since when the next window waits for the device.
+    pub(crate) waits_since: Option<Nanos>,
     /// Readers that wait until the file is opened.
     pub(crate) unopened: Vec<ThreadId>,
     /// How user faults run.
@@ -96,6 +104,9 @@ impl<'a> World<'a> {
             file_len: workload.file().0,
             is_limited: setup.kernel.memory_max.is_some(),
             may_be_huge,
+            driven: Driven::default(),
+            is_cold: false,
+            waits_since: None,
             unopened: Vec::new(),
             entry: setup.fault_entry,
             has_cache,
@@ -161,8 +172,12 @@ impl<'a> World<'a> {
         self.waiting.push((io.range.start, thread));
     }
 
-    /// The device has brought `io`: who waited for it can go on.
+    /// The device has brought `io`: who waited for it can go on, when they are told.
     pub(crate) fn arrived(&mut self, io: &Io, at: Nanos) {
+        let told = self.device.told_at(at);
+        if told > at {
+            return self.events.push(told, Event::Arrived(*io));
+        }
         self.kernel.arrived(io);
         let events = &mut self.events;
         self.waiting.retain(|(start, thread)| {

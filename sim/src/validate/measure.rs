@@ -1,10 +1,14 @@
-//! Measures the cells: the ways of one pattern in turn, A B C A B C, each run in a fresh process.
+//! Measures the cells: every way of a pattern once a round, in an order drawn anew, each run in a fresh process.
+//!
+//! In a fixed order one way always came after the slowest one, and found another machine than the rest: a
+//! disk that had rested, memory that the host had taken back.
 
 use std::path::Path;
 
 use mmap_ahead_bench::cache::CacheState;
 use mmap_ahead_bench::datafile::{Afterwards, DataFile};
 use mmap_ahead_bench::interval::Median;
+use mmap_ahead_bench::random::Rng;
 use mmap_ahead_bench::run::RunSpec;
 use mmap_ahead_bench::spawn::{Children, Spawner};
 use serde::Serialize;
@@ -117,6 +121,7 @@ fn group(
     let mut runs: Vec<(&Way, Vec<Run>)> = WAYS.iter().map(|way| (way, Vec::new())).collect();
     let mut checksum: Option<String> = None;
     for round in 0..=plan.rounds {
+        Rng::new(SEED ^ (u64::from(round) << 32)).shuffle(&mut runs);
         for (way, runs) in &mut runs {
             let result = spawner.run(&spec(way)?).map_err(failed)?;
             let right = checksum.get_or_insert_with(|| result.checksum.clone());
@@ -132,6 +137,8 @@ fn group(
             }
         }
     }
+    let place = |way: &Way| WAYS.iter().position(|known| known == way);
+    runs.sort_by_key(|(way, _)| place(way));
     Ok(runs)
 }
 

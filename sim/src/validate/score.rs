@@ -1,10 +1,14 @@
 //! How good the predictions were.
 //!
 //! Which way is faster is only known as far as the measurement tells: two ways whose 95% intervals
-//! overlap are a tie, and share their rank. A prediction is given the interval of its measurement,
-//! scaled to it: what could not be seen as a difference there is none here either. Where all ways of a
-//! pattern tie (a device at its limit) there is no order that could be predicted, and its correlation
-//! is left out; `orders` says how many are left.
+//! overlap are a tie. Of two that do not, one is faster, and so it is of their predictions, however
+//! little one is below the other: a prediction has no interval of its own. Two that tie tie in the
+//! prediction too, unless it puts them further apart than their intervals leave open, which is a mistake
+//! as large as any other. So a prediction of every measured time has the correlation 1, its reverse -1,
+//! and noise is no merit and no mistake. Where all ways of a pattern tie (a device at its limit) there is
+//! no order that could be predicted, and its correlation is left out; `orders` says how many are left.
+
+use std::cmp::Ordering;
 
 use serde::Serialize;
 
@@ -90,10 +94,7 @@ pub fn score(predicted: &[Predicted], measured: &[Measured], ways: usize) -> (Ve
         spearman: spearman_mean,
         spearman_worst: within.iter().copied().fold(1.0, f64::min),
         spearman_untied: mean(&untied),
-        spearman_speedups: correlation(
-            &ranks(&points(&fast_predicted)),
-            &ranks(&points(&fast_measured)),
-        ),
+        spearman_speedups: correlation(&ranks_of(&fast_predicted), &ranks_of(&fast_measured)),
         good: median_abs_error <= ERROR_MAX && spearman_mean >= SPEARMAN_MIN,
     };
     (cells, score)
@@ -126,25 +127,40 @@ fn middle(sorted: &[f64]) -> f64 {
     }
 }
 
-/// From where to where a time may be.
-type Interval = [f64; 2];
-
 /// The rank correlation of the times of a group's ways; none when all measured ones tie.
 fn order(group: &[Scored]) -> Option<f64> {
-    let measured = ranks(&group.iter().map(|cell| cell.measured_ci95).collect::<Vec<_>>());
-    let scaled =
-        |cell: &Scored| cell.measured_ci95.map(|end| end / cell.measured_s * cell.predicted_s);
-    let predicted = ranks(&group.iter().map(scaled).collect::<Vec<_>>());
+    let measured = ranks(group, measured_order);
+    let predicted = ranks(group, predicted_order);
     measured.iter().any(|rank| *rank != measured[0]).then(|| correlation(&predicted, &measured))
 }
 
-fn order_untied(group: &[Scored]) -> f64 {
-    let times = |of: fn(&Scored) -> f64| ranks(&points(&group.iter().map(of).collect::<Vec<_>>()));
-    correlation(&times(|cell| cell.predicted_s), &times(|cell| cell.measured_s))
+/// Which of two ways is faster, if it can be told.
+fn measured_order(left: &Scored, right: &Scored) -> Ordering {
+    let ([left_low, left_high], [right_low, right_high]) =
+        (left.measured_ci95, right.measured_ci95);
+    match (left_high < right_low, right_high < left_low) {
+        (true, _) => Ordering::Less,
+        (_, true) => Ordering::Greater,
+        _ => Ordering::Equal,
+    }
 }
 
-fn points(values: &[f64]) -> Vec<Interval> {
-    values.iter().map(|value| [*value; 2]).collect()
+/// Which of two ways is predicted to be faster. Of two that cannot be told apart none is, as long as
+/// their predictions are no further apart than what was measured may be.
+fn predicted_order(left: &Scored, right: &Scored) -> Ordering {
+    let ([left_low, left_high], [right_low, right_high]) =
+        (left.measured_ci95, right.measured_ci95);
+    let ratio = left.predicted_s / right.predicted_s;
+    let is_open = (left_low / right_high..=left_high / right_low).contains(&ratio);
+    if measured_order(left, right) == Ordering::Equal && is_open {
+        return Ordering::Equal;
+    }
+    left.predicted_s.total_cmp(&right.predicted_s)
+}
+
+fn order_untied(group: &[Scored]) -> f64 {
+    let times = |of: fn(&Scored) -> f64| ranks_of(&group.iter().map(of).collect::<Vec<_>>());
+    correlation(&times(|cell| cell.predicted_s), &times(|cell| cell.measured_s))
 }
 
 /// Spearman's rho: Pearson's correlation of the ranks. 0 when all of one side tie: it says nothing of
@@ -158,16 +174,18 @@ fn correlation(left: &[f64], right: &[f64]) -> f64 {
     if spread > 0.0 { product(left, right) / spread.sqrt() } else { 0.0 }
 }
 
-/// The rank of each: 1, and 1 for each that lies wholly below it, and a half for each other that overlaps
+/// The rank of each: 1, and 1 for each that comes before it, and a half for each other that ties with
 /// it. Of numbers without equals these are the usual ranks, and equals share theirs.
-fn ranks(intervals: &[Interval]) -> Vec<f64> {
-    let rank = |of: &Interval| {
-        let below = intervals.iter().filter(|other| other[1] < of[0]).count();
-        let above = intervals.iter().filter(|other| of[1] < other[0]).count();
-        let ties = intervals.len() - below - above;
-        below as f64 + (ties as f64 + 1.0) / 2.0
+fn ranks<T>(values: &[T], order: impl Fn(&T, &T) -> Ordering) -> Vec<f64> {
+    let rank = |of: &T| {
+        let count = |is: Ordering| values.iter().filter(|other| order(other, of) == is).count();
+        count(Ordering::Less) as f64 + (count(Ordering::Equal) as f64 + 1.0) / 2.0
     };
-    intervals.iter().map(rank).collect()
+    values.iter().map(rank).collect()
+}
+
+fn ranks_of(values: &[f64]) -> Vec<f64> {
+    ranks(values, f64::total_cmp)
 }
 
 #[cfg(test)]
@@ -177,19 +195,17 @@ mod tests {
     #[test]
     fn ranks_correlate_as_in_the_books() {
         // Source: any textbook: rho = 1 - 6 * sum(d^2) / (n (n^2 - 1)) without ties.
-        let spearman = |left: &[f64], right: &[f64]| {
-            correlation(&ranks(&points(left)), &ranks(&points(right)))
-        };
+        let spearman = |left: &[f64], right: &[f64]| correlation(&ranks_of(left), &ranks_of(right));
         assert_eq!(spearman(&[1.0, 2.0, 3.0, 4.0], &[10.0, 20.0, 30.0, 1000.0]), 1.0);
         assert_eq!(spearman(&[1.0, 2.0, 3.0], &[3.0, 2.0, 1.0]), -1.0);
         let rho = spearman(&[1.0, 2.0, 3.0, 4.0, 5.0], &[2.0, 1.0, 4.0, 3.0, 5.0]);
         assert!((rho - 0.8).abs() < 1e-12, "{rho}");
-        assert_eq!(ranks(&points(&[5.0, 1.0, 5.0])), [2.5, 1.0, 2.5]);
+        assert_eq!(ranks_of(&[5.0, 1.0, 5.0]), [2.5, 1.0, 2.5]);
         assert_eq!(spearman(&[1.0, 1.0], &[1.0, 2.0]), 0.0, "all of one side tie");
     }
 
-    fn scored_as(ways: &[(f64, f64, Interval)]) -> Vec<Scored> {
-        let way = |&(predicted_s, measured_s, measured_ci95): &(f64, f64, Interval)| Scored {
+    fn scored_as(ways: &[(f64, f64, [f64; 2])]) -> Vec<Scored> {
+        let way = |&(predicted_s, measured_s, measured_ci95): &(f64, f64, [f64; 2])| Scored {
             pattern: "seq".into(),
             cache: Place::Cold,
             way: String::new(),
@@ -211,6 +227,11 @@ mod tests {
         let told = scored_as(&[(2.0, 2.1, [2.09, 2.11]), (2.1, 2.0, [1.99, 2.01]), slow]);
         assert_eq!(order(&told), Some(0.5));
         assert_eq!(order_untied(&tied), 0.5);
+        let little = scored_as(&[(2.0, 2.0, [1.9, 2.1]), (2.1, 2.3, [2.2, 2.9]), slow]);
+        assert_eq!(order(&little), Some(1.0), "told, and predicted to be a little slower");
+        let turned =
+            scored_as(&[(9.0, 1.0, [1.0, 1.1]), (2.0, 2.0, [1.9, 2.1]), (1.0, 9.0, [8.0, 9.1])]);
+        assert_eq!(order(&turned), Some(-1.0));
         // Tied, but predicted further apart than the measurement leaves open.
         let apart = scored_as(&[(1.0, 2.1, [1.8, 2.3]), (2.1, 2.0, [1.8, 2.3]), slow]);
         assert!(order(&apart).is_some_and(|rho| rho < 0.95));

@@ -23,12 +23,12 @@ pub(crate) fn machine(cache: CacheState, costs: &[(&str, f64)]) -> Setup {
     let device = DeviceModel {
         latency_ns: Nanos(1_000),
         jitter_permille: 0,
-        turn_ns: Nanos(0),
         request_ns: Nanos(0),
         segment_ns: Nanos(0),
         bytes_per_s: 1_000_000_000,
         queue_depth: 4,
         request_max: 1 << 20,
+        ..DeviceModel::default()
     };
     // No large folios: one fault maps 16 pages, and no more.
     let disk = KernelOptions::disk(Profile::V6_18, PageCount(0));
