@@ -12,8 +12,7 @@ pub(super) struct Entry<M> {
 
 /// Entries, the one that was used longest ago first.
 ///
-/// They lie in a ring in the order of their use: a hit changes six links, however many there are, where a sorted
-/// map of 10,000 costs as much as a tenth of a small file's bytes.
+/// They lie in a ring in the order of their use: a hit changes six links, however many entries there are.
 pub(super) struct Lru<M> {
     places: HashMap<FileId, usize>,
     /// The first is of no entry: the ring begins and ends there.

@@ -40,10 +40,8 @@ fn draw(results: &Results, width: Width) -> Result<Option<Scene>, Error> {
     let has_bar = |name: &&str| scenarios.iter().any(|(_, runs)| has_bar(runs, name));
     let engines: Vec<_> = engines.into_iter().filter(has_bar).collect();
     let mut entries = blocks(&engines, &palette::colors(&engines));
-    let groups: Vec<_> = scenarios
-        .iter()
-        .map(|(scenario, runs)| group(scenario.clone(), runs, &engines))
-        .collect();
+    let groups: Vec<_> =
+        scenarios.iter().map(|(scenario, runs)| group(scenario.clone(), runs, &engines)).collect();
     if groups.iter().any(|group| group.limit.is_some()) {
         entries.push(limit_entry("the disk's limit"));
     }
