@@ -6,7 +6,7 @@ const USAGE: &str = "\
 usage: serve_files [--files N] [--requests N] [--rounds N] [--seed N] [--answer sum|send] [--bars] [DIR..]
   --files N     how many files of 64 KiB to 1 MiB (default: 10000)
   --requests N  how many are asked for in a round (default: 1000)
-  --rounds N    how many rounds are measured (default: 101)
+  --rounds N    how many rounds are measured (default: 41)
   --seed N      another seed, other files and requests (default: 1)
   --answer A    send: what a web server does, the bytes go to a client over TCP;
                 sum: the program itself looks at every byte (default: both)
@@ -46,7 +46,7 @@ impl Plan {
         let mut plan = Plan {
             files: 10_000,
             requests: 1_000,
-            rounds: 101,
+            rounds: 41,
             seed: 1,
             answers: vec![Answer::Send, Answer::Sum],
             is_judged: false,
