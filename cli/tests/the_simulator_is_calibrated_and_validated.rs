@@ -58,6 +58,13 @@ fn a_calibrated_sheet_predicts_and_is_judged() {
         assert_eq!(cell["predicted_s"], prediction["seconds"], "changed after it was hashed");
         assert!(cell["measured_s"].as_f64().unwrap() > 0.0 && cell["error"].is_number());
     }
+    let (results, figures) = (path("results.jsonl"), path("figures"));
+    fs::write(&results, &out).unwrap();
+    let (code, _, err) = parts(&mmap_ahead(&["plot", &results, "-o", &figures]));
+    assert_eq!(code, Some(0), "{err}");
+    assert!(fs::metadata(path("figures/predicted.svg")).unwrap().len() > 0);
+    fs::remove_dir_all(figures).unwrap();
+    fs::remove_file(results).unwrap();
     for field in ["median_abs_error", "spearman", "spearman_speedups"] {
         assert!(last[field].is_number(), "{field} in {last}");
     }

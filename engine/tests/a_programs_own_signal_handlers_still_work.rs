@@ -1,6 +1,6 @@
-//! Programs that have signal handlers of their own, with both of our guards in front of them: their
-//! SIGSEGV and SIGBUS, their alternate stacks, Rust's report of a stack overflow, and plain deaths are
-//! what they were.
+//! Programs that have signal handlers of their own, with both of our guards and the tracker of stores in
+//! front of them: their SIGSEGV and SIGBUS, their alternate stacks, Rust's report of a stack overflow, and
+//! plain deaths are what they were.
 //!
 //! It fails when a guard answers for memory that is not its own, or does not hand on, or hands on on
 //! another stack or to the wrong handler.
@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 use std::thread;
 
 use common::{MIB, Place, in_child, page, role};
-use mmap_ahead::{Mmap, MmapOptions, Mode};
+use mmap_ahead::{Mechanism, Mmap, MmapMut, MmapOptions, Mode};
 
 /// What the program's own handlers did.
 static SEGVS: AtomicUsize = AtomicUsize::new(0);
@@ -108,6 +108,22 @@ fn guards_work(map: &Mmap) {
         assert_eq!(number, if index < 4 * MIB / page() { index as u64 } else { 0 });
     }
     assert!(map.error().is_some());
+    stores_are_told();
+}
+
+/// The third that answers SIGSEGV: pages that were closed to stores so that the first one is noticed.
+fn stores_are_told() {
+    if !cfg!(any(target_arch = "x86_64", target_arch = "aarch64")) {
+        return;
+    }
+    let mut map = MmapMut::map_anon(64 * page()).unwrap();
+    let tracker = map.track_stores_by(Mechanism::Signal).unwrap();
+    let at = 3 * page();
+    map[at] = 1;
+    let stored = tracker.take().unwrap();
+    assert!(stored.ranges().iter().any(|range| range.contains(&at)), "{stored:?}");
+    assert!(tracker.take().unwrap().is_empty());
+    assert_eq!(map[at], 1);
 }
 
 #[test]

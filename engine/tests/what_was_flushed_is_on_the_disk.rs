@@ -28,7 +28,9 @@ fn after_a_crash(disk: &Disk) -> Option<Vec<u8>> {
 enum Flush {
     All,
     Range,
+    /// `flush_dirty`, while stores are tracked, and while nobody tracks them.
     Dirty,
+    DirtyUntracked,
     Not,
 }
 
@@ -43,9 +45,10 @@ struct Writer {
 }
 
 impl Writer {
-    fn new(disk: &Disk, is_kept: bool, seed: u64) -> Writer {
+    fn new(disk: &Disk, how: Flush, is_kept: bool, seed: u64) -> Writer {
         let mut map = disk.map(FILE_LEN, is_kept);
-        let _tracker = map.track_stores_by(Mechanism::Marked).ok();
+        let is_tracked = how != Flush::DirtyUntracked;
+        let _tracker = is_tracked.then(|| map.track_stores_by(Mechanism::Marked).ok()).flatten();
         Writer { model: vec![0; FILE_LEN], map, random: Random::new(seed), looks: 0, _tracker }
     }
 
@@ -72,7 +75,7 @@ impl Writer {
         match how {
             Flush::All => self.map.flush().unwrap(),
             Flush::Range => self.map.flush_range(stored.start, stored.len()).unwrap(),
-            Flush::Dirty => {
+            Flush::Dirty | Flush::DirtyUntracked => {
                 self.looks += usize::from(self.map.flush_dirty().unwrap().stored.is_some());
             }
             Flush::Not => {}
@@ -83,7 +86,7 @@ impl Writer {
 /// How many of `points` crashes lose something of what was flushed `how`.
 fn losses(points: usize, how: Flush, is_kept: bool) -> Result<usize, String> {
     let disk = Disk::new(IMAGE_LEN)?;
-    let mut writer = Writer::new(&disk, is_kept, 11 + points as u64);
+    let mut writer = Writer::new(&disk, how, is_kept, 11 + points as u64);
     let mut lost = 0;
     for _ in 0..points {
         // A few rounds between two crashes, so that a flush has an earlier one behind it.
@@ -105,9 +108,14 @@ fn check(points: usize) {
         // In a process of its own: mounts that a failed test leaves behind are told apart by nobody else.
         return common::in_child(&points.to_string());
     }
-    for (how, is_kept) in
-        [(Flush::All, false), (Flush::Range, false), (Flush::Dirty, false), (Flush::Dirty, true)]
-    {
+    for (how, is_kept) in [
+        (Flush::All, false),
+        (Flush::Range, false),
+        (Flush::Dirty, false),
+        (Flush::Dirty, true),
+        (Flush::DirtyUntracked, false),
+        (Flush::DirtyUntracked, true),
+    ] {
         match losses(points, how, is_kept) {
             Ok(lost) => assert_eq!(lost, 0, "{how:?}, file kept: {is_kept}"),
             Err(why) => skip!("no loop device with an ext4 here: {why}"),
@@ -136,7 +144,7 @@ fn a_full_disk_is_an_error_of_grow() {
         Ok(disk) => disk,
         Err(why) => skip!("no loop device with an ext4 here: {why}"),
     };
-    let mut writer = Writer::new(&disk, true, 3);
+    let mut writer = Writer::new(&disk, Flush::Not, true, 3);
     writer.store(false);
     let error = writer.map.grow(1 << 30).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::StorageFull, "{error}");

@@ -95,15 +95,30 @@ fn an_incremental_snapshot_costs_what_changed() {
     assert!(judge("incremental snapshot, 1% of 1 GiB", 10.0, &ratios));
 }
 
+/// What is meant by "never slower". Most of these flushes are the same system call, so the true ratio is 1.0, and
+/// then a median falls below 1.0 every other time and an interval every fortieth: "a median of at least 1.0" asks
+/// for luck. Asked for is what can be known: it is not slower beyond doubt (the interval reaches 1.0), if it is
+/// slower at all then by less than 1% (the median), and the interval is narrow enough to say so (TRAPS 29).
+fn is_never_slower(name: &str, ratios: &[f64]) -> bool {
+    let Median { value, low, high, .. } = Median::of(ratios).unwrap();
+    let is_kept = value >= 0.99 && low >= 1.0 - SLACK && high >= 1.0;
+    let verdict = if is_kept { "holds" } else { "FAILS" };
+    println!(
+        "{verdict}  {name}: {value:.3} ({low:.3} to {high:.3}), never slower, {} pairs",
+        ratios.len()
+    );
+    is_kept
+}
+
 /// Never slower than `flush`, however much was stored, with the file kept and without, and with stores tracked
 /// and not (by both: what tracking costs is not the flush's): no case may be slower by more than the slack
-/// beyond doubt (of three dozen intervals one misses 1.0 by chance), and all pairs together keep to the bar.
-/// Flushes of nothing are left out of the sum.
+/// beyond doubt (of four dozen intervals one misses 1.0 by chance), and all pairs together are judged, those
+/// that flush nothing by themselves: they take 40 us, and what is not the disk shows.
 #[test]
 #[ignore = "a measurement: some minutes of writing to the disk"]
 fn flush_dirty_is_never_slower_than_flush() {
     let mut random = Random(9);
-    let (mut none_is_slower, mut all_ratios) = (true, Vec::new());
+    let (mut none_is_slower, mut of_stores, mut of_nothing) = (true, Vec::new(), Vec::new());
     for len in [16 * MIB, 256 * MIB, 1024 * MIB] {
         for (is_kept, is_tracked) in [(true, false), (false, false), (true, true), (false, true)] {
             let mut both = on_disk(len, is_kept);
@@ -119,10 +134,10 @@ fn flush_dirty_is_never_slower_than_flush() {
                     continue;
                 }
                 let mut case = FlushCase::default();
-                for pair in 0..pairs() + 2 {
-                    let places: Vec<usize> =
-                        (0..stores).map(|_| random.below(pages) * PAGE).collect();
-                    case.flush_both(&mut both, &places, pair);
+                // The first one finds the file as it was made.
+                for pair in 0..=pairs() {
+                    let places = || (0..stores).map(|_| random.below(pages) * PAGE).collect();
+                    case.flush_both(&mut both, places, pair > 0);
                 }
                 let with = |is_so, words| if is_so { words } else { "" };
                 let name = format!(
@@ -132,14 +147,16 @@ fn flush_dirty_is_never_slower_than_flush() {
                     with(is_tracked, ", tracked")
                 );
                 none_is_slower &= case.is_not_slower(&name);
-                if stores > 0 {
-                    all_ratios.append(&mut case.flushes);
-                }
+                let all = if stores > 0 { &mut of_stores } else { &mut of_nothing };
+                all.append(&mut case.flushes);
             }
         }
     }
-    let all_hold = judge("flush_dirty, all pairs with stores", 1.0, &all_ratios);
-    assert!(none_is_slower && all_hold);
+    let verdicts = [
+        is_never_slower("flush_dirty, all pairs with stores", &of_stores),
+        is_never_slower("flush_dirty, all pairs with nothing stored", &of_nothing),
+    ];
+    assert!(none_is_slower && verdicts == [true; 2]);
 }
 
 /// The same stores and a flush, by `flush` and by `flush_dirty`.
@@ -153,39 +170,45 @@ struct FlushCase {
     looks: usize,
 }
 
+/// Ours first, theirs first, .. of one pair: OT TO TO OT.
+const FIRST_IS_OURS: [bool; 4] = [true, false, false, true];
+
+/// How long a flush took, and the stores and it together.
+type Took = (Duration, Duration);
+
 impl FlushCase {
-    fn flush_both(&mut self, [plain, ours]: &mut [MmapMut; 2], places: &[usize], pair: usize) {
-        let begin = |map: &mut MmapMut| {
-            let begun = Instant::now();
-            places.iter().for_each(|&at| map[at] = map[at].wrapping_add(1));
-            (begun, begun.elapsed())
-        };
-        let end =
-            |(begun, stored): (Instant, Duration)| (begun.elapsed() - stored, begun.elapsed());
-        let mut by_flush = || {
-            let begun = begin(plain);
-            plain.flush().unwrap();
-            end(begun)
-        };
-        let mut by_flush_dirty = || {
-            let begun = begin(ours);
-            self.looks += usize::from(ours.flush_dirty().unwrap().stored.is_some());
-            end(begun)
-        };
-        // Who is first changes: the disk may remember the other.
-        let (theirs, own) = if pair.is_multiple_of(2) {
-            let theirs = by_flush();
-            (theirs, by_flush_dirty())
-        } else {
-            let own = by_flush_dirty();
-            (by_flush(), own)
-        };
-        // The first ones find the file as it was made.
-        if pair >= 2 {
+    /// Each is first twice, and follows itself as often as the other does: whoever is second finds disk
+    /// and folios as the other left them, which halves or doubles a short flush. The sums are compared.
+    fn flush_both(
+        &mut self,
+        [plain, ours]: &mut [MmapMut; 2],
+        mut places: impl FnMut() -> Vec<usize>,
+        counts: bool,
+    ) {
+        let (mut theirs, mut own) = (Took::default(), Took::default());
+        for first_is_ours in FIRST_IS_OURS {
+            let places = places();
+            let mut by_flush =
+                || add(&mut theirs, timed(plain, &places, |map| map.flush().unwrap()));
+            let mut by_flush_dirty = || {
+                let flush = |map: &mut MmapMut| map.flush_dirty().unwrap().stored.is_some();
+                let mut looked = false;
+                add(&mut own, timed(ours, &places, |map| looked = flush(map)));
+                self.looks += usize::from(looked);
+            };
+            if first_is_ours {
+                by_flush_dirty();
+                by_flush();
+            } else {
+                by_flush();
+                by_flush_dirty();
+            }
+        }
+        if counts {
             let ratio = |a: Duration, b: Duration| a.as_secs_f64() / b.as_secs_f64();
             self.flushes.push(ratio(theirs.0, own.0));
             self.wholes.push(ratio(theirs.1, own.1));
-            self.plain.push(theirs.0.as_secs_f64());
+            self.plain.push(theirs.0.as_secs_f64() / FIRST_IS_OURS.len() as f64);
         }
     }
 
@@ -204,6 +227,20 @@ impl FlushCase {
         );
         high >= 1.0 - SLACK
     }
+}
+
+/// Stores to `places` and flushes.
+fn timed(map: &mut MmapMut, places: &[usize], flush: impl FnOnce(&mut MmapMut)) -> Took {
+    let begun = Instant::now();
+    places.iter().for_each(|&at| map[at] = map[at].wrapping_add(1));
+    let stored = begun.elapsed();
+    flush(map);
+    let all = begun.elapsed();
+    (all - stored, all)
+}
+
+fn add(sum: &mut Took, one: Took) {
+    *sum = (sum.0 + one.0, sum.1 + one.1);
 }
 
 /// What a watched loop of stores fills, round and round, and for how long between two questions.

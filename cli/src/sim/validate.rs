@@ -3,9 +3,11 @@
 use std::fs;
 use std::path::PathBuf;
 
+use mmap_ahead_bench::environment::Environment;
 use mmap_ahead_bench::read_ahead::ReadAhead;
 use mmap_ahead_bench::{Error, size};
 use mmap_ahead_sim::validate::{self, Dirs, Files, Place, Plan, Score, Scored, WAYS};
+use serde::Serialize;
 
 use super::{machine, wrong};
 use crate::output;
@@ -68,25 +70,39 @@ pub(crate) fn validate(arguments: &Arguments) -> Result<(), Error> {
     let measured = validate::measure(&plan, &setup, &files, &mut |_, _| {}).map_err(wrong)?;
     let (cells, score) = validate::score(&predicted, &measured, WAYS.len());
     if arguments.json {
-        return print_json(&cells, &score, &hash);
+        return print_json(&cells, &score, &hash, &Environment::of(files.on_disk()));
     }
     output::line(&table(&cells))?;
     output::line(&verdict(&score))
 }
 
-fn print_json(cells: &[Scored], score: &Score, hash: &str) -> Result<(), Error> {
-    let with = |value: serde_json::Result<serde_json::Value>, more: &[(&str, &str)]| {
-        let mut value = value.map_err(|error| Error::failed(error.to_string()))?;
-        for (name, text) in more {
-            value[*name] = (*text).into();
-        }
-        output::json_line(&value)
-    };
+/// The cells as `plot` draws them, and the verdict, which it leaves out.
+fn print_json(
+    cells: &[Scored],
+    score: &Score,
+    hash: &str,
+    environment: &Environment,
+) -> Result<(), Error> {
     for cell in cells {
-        with(serde_json::to_value(cell), &[("kind", "cell")])?;
+        output::json_line(&CellLine { kind: "validate", cell, environment })?;
     }
-    let more = [("kind", "validation"), ("predictions_sha256", hash)];
-    with(serde_json::to_value(score), &more)
+    output::json_line(&ScoreLine { kind: "validate_score", score, predictions_sha256: hash })
+}
+
+#[derive(Serialize)]
+struct CellLine<'a> {
+    kind: &'static str,
+    #[serde(flatten)]
+    cell: &'a Scored,
+    environment: &'a Environment,
+}
+
+#[derive(Serialize)]
+struct ScoreLine<'a> {
+    kind: &'static str,
+    #[serde(flatten)]
+    score: &'a Score,
+    predictions_sha256: &'a str,
 }
 
 fn table(cells: &[Scored]) -> String {

@@ -207,5 +207,4 @@ impl Runs {
 }
 
 #[cfg(test)]
-#[path = "runs/tests.rs"]
 mod tests;

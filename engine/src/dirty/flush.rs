@@ -52,6 +52,11 @@ impl Flusher {
         self.must_flush = true;
     }
 
+    /// Whether a tracker tells it what was stored to.
+    fn is_told(&self) -> bool {
+        self.tracker.is_some()
+    }
+
     /// Whether looking for what was stored to is worth it now.
     fn is_look_due(&mut self, beside_device: bool) -> bool {
         let Some(tracker) = &self.tracker else { return false };
@@ -84,8 +89,12 @@ impl Tied {
         map: &memmap2::MmapMut,
         file_range: &Range<u64>,
     ) -> io::Result<Flushed> {
-        let begun = Instant::now();
         self.attend();
+        if !self.flusher.is_told() {
+            // Nothing is known and nothing will be: a flush, and not an instruction more.
+            return self.sync(map, None).map(|()| Flushed { stored: None, is_synced: true });
+        }
+        let begun = Instant::now();
         let stored = match self.flusher.is_look_due(self.file().is_some()) {
             true => {
                 // The device works while the page table is looked through. What fails now is told below.

@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 
 const USAGE: &str = "\
-usage: serve_files [--files N] [--requests N] [--rounds N] [--seed N] [--answer sum|send] [DIR..]
+usage: serve_files [--files N] [--requests N] [--rounds N] [--seed N] [--answer sum|send] [--bars] [DIR..]
   --files N     how many files of 64 KiB to 1 MiB (default: 10000)
   --requests N  how many are asked for in a round (default: 1000)
-  --rounds N    how many rounds are measured (default: 101)
+  --rounds N    how many rounds are measured (default: 41)
   --seed N      another seed, other files and requests (default: 1)
   --answer A    send: what a web server does, the bytes go to a client over TCP;
                 sum: the program itself looks at every byte (default: both)
+  --bars        exit with 1 unless the cache is as fast as is said of it
   DIR           where the files are made and removed again (default: /dev/shm /var/tmp)";
 
 /// What is done with the bytes of a file.
@@ -27,6 +28,8 @@ pub(crate) struct Plan {
     pub(crate) rounds: u64,
     pub(crate) seed: u64,
     pub(crate) answers: Vec<Answer>,
+    /// Whether a bar that fails is an error.
+    pub(crate) is_judged: bool,
     pub(crate) places: Vec<PathBuf>,
 }
 
@@ -43,9 +46,10 @@ impl Plan {
         let mut plan = Plan {
             files: 10_000,
             requests: 1_000,
-            rounds: 101,
+            rounds: 41,
             seed: 1,
             answers: vec![Answer::Send, Answer::Sum],
+            is_judged: false,
             places: Vec::new(),
         };
         while let Some(word) = words.next() {
@@ -56,6 +60,7 @@ impl Plan {
                 "--rounds" => plan.rounds = number(&word, &value()?)?,
                 "--seed" => plan.seed = number(&word, &value()?)?,
                 "--answer" => plan.answers = vec![answer(&value()?)?],
+                "--bars" => plan.is_judged = true,
                 "--help" | "-h" => {
                     println!("{USAGE}");
                     std::process::exit(0);

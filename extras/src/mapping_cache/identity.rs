@@ -30,3 +30,12 @@ impl Identity {
         }
     }
 }
+
+#[cfg(test)]
+impl Identity {
+    /// A file with this inode, which is as many bytes long.
+    pub(super) fn of_test(number: u64) -> Identity {
+        let file = FileId { device: 1, inode: number };
+        Identity { file, len: number, mtime: (0, 0), ctime: (0, 0) }
+    }
+}

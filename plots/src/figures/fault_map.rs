@@ -53,7 +53,7 @@ fn draw(results: &Results, width: Width) -> Result<Option<Scene>, Error> {
     let about = "File offset against time, one square a page or more. Each engine in a run of its \
                  own, which is watched and therefore slower.";
     let mut sheet = Sheet::new(width, TITLE, about)?;
-    sheet.legend(&legend())?;
+    sheet.legend(&legend(maps.iter().any(|map| !map.frontier.is_empty())))?;
     let slowest = maps.iter().map(|map| map.seconds).fold(0.0, f64::max);
     let fastest = maps.iter().map(|map| map.seconds).fold(f64::INFINITY, f64::min);
     for map in maps {
@@ -64,7 +64,8 @@ fn draw(results: &Results, width: Width) -> Result<Option<Scene>, Error> {
     sheet.finish(&caption(results, &["fault_map"], lines)).map(Some)
 }
 
-fn legend() -> Vec<Entry> {
+/// With many runs at once there is no frontier, and so no line of it.
+fn legend(has_frontier: bool) -> Vec<Entry> {
     let block =
         |(name, color): (&str, RGBColor)| Entry { name: name.into(), color, mark: Mark::Block };
     let frontier = Entry {
@@ -72,7 +73,7 @@ fn legend() -> Vec<Entry> {
         color: GREEN,
         mark: Mark::Line(Dash::Solid),
     };
-    KINDS.into_iter().map(block).chain([frontier]).collect()
+    KINDS.into_iter().map(block).chain(has_frontier.then_some(frontier)).collect()
 }
 
 fn draw_map(sheet: &mut Sheet, map: &FaultMap, seconds: f64) -> Result<(), Error> {
@@ -173,6 +174,15 @@ mod tests {
             let texts = texts(&scene);
             assert!(texts.contains("file offset (MiB)") && texts.contains("(ms)"), "{texts}");
         }
+    }
+
+    #[test]
+    fn the_legend_names_no_line_that_is_not_there() {
+        let mut results = file("watched.jsonl");
+        results.fault_maps.iter_mut().for_each(|map| map.frontier.clear());
+        let scene = draw(&results, Width::Wide).unwrap().unwrap();
+        assert!(scene.curves.is_empty());
+        assert!(!texts(&scene).contains("furthest"), "{}", texts(&scene));
     }
 
     #[test]

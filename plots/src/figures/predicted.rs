@@ -37,14 +37,14 @@ fn draw(results: &Results, width: Width) -> Result<Option<Scene>, Error> {
         median.value * 100.0
     );
     let mut sheet = Sheet::new(width, TITLE, &about)?;
-    let policies = different(cells.iter().map(|cell| cell.policy.as_str()));
-    let colors = palette::distinct("policies", &policies)?;
+    let ways = different(cells.iter().map(|cell| cell.way.as_str()));
+    let colors = palette::distinct("ways", &ways)?;
     let entry = |(index, name): (usize, &&str)| Entry {
         name: (*name).to_owned(),
         color: colors[index],
         mark: Mark::Dot(Shape::nth(index)),
     };
-    sheet.legend(&policies.iter().enumerate().map(entry).collect::<Vec<_>>())?;
+    sheet.legend(&ways.iter().enumerate().map(entry).collect::<Vec<_>>())?;
     let times = || cells.iter().flat_map(|cell| [cell.predicted_s, cell.measured_s]);
     let ends = (times().fold(f64::INFINITY, f64::min), times().fold(0.0, f64::max));
     let x = Axis::decades(ends, time, "measured (time)");
@@ -59,7 +59,7 @@ fn draw(results: &Results, width: Width) -> Result<Option<Scene>, Error> {
         sheet.scene.curve(Curve { points, color: palette::QUIET, width: 1, dash });
     }
     for cell in cells {
-        let index = policies.iter().position(|name| *name == cell.policy).unwrap_or(0);
+        let index = ways.iter().position(|name| *name == cell.way).unwrap_or(0);
         let at = plot.at(cell.measured_s, cell.predicted_s);
         sheet.scene.dots.push(Dot { at, color: colors[index], shape: Shape::nth(index) });
     }

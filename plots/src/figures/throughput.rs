@@ -24,6 +24,10 @@ pub(super) const FIGURE: Figure = Figure {
 /// The engine that is the device's limit on a cold file.
 const LIMIT: &str = "direct";
 
+/// How far the noise may carry an engine beyond it: whoever is further above has read in larger pieces than the
+/// steps of the pattern, which is what `direct` reads, and the device gives more than that.
+const BEYOND_LIMIT: f64 = 1.1;
+
 fn draw(results: &Results, width: Width) -> Result<Option<Scene>, Error> {
     if results.runs.is_empty() {
         return Ok(None);
@@ -32,12 +36,12 @@ fn draw(results: &Results, width: Width) -> Result<Option<Scene>, Error> {
                  Whiskers: 95% interval of the median.";
     let mut sheet = Sheet::new(width, TITLE, about)?;
     let engines = engines(results.runs.iter().map(|run| run.engine.as_str()));
-    let engines: Vec<_> = engines.into_iter().filter(|name| *name != LIMIT).collect();
+    let scenarios = grouped(&results.runs, Run::scenario);
+    let has_bar = |name: &&str| scenarios.iter().any(|(_, runs)| has_bar(runs, name));
+    let engines: Vec<_> = engines.into_iter().filter(has_bar).collect();
     let mut entries = blocks(&engines, &palette::colors(&engines));
-    let groups: Vec<_> = grouped(&results.runs, Run::scenario)
-        .into_iter()
-        .map(|(scenario, runs)| group(scenario, &runs, &engines))
-        .collect();
+    let groups: Vec<_> =
+        scenarios.iter().map(|(scenario, runs)| group(scenario.clone(), runs, &engines)).collect();
     if groups.iter().any(|group| group.limit.is_some()) {
         entries.push(limit_entry("the disk's limit"));
     }
@@ -50,7 +54,7 @@ fn draw(results: &Results, width: Width) -> Result<Option<Scene>, Error> {
 fn group(scenario: String, runs: &[&Run], engines: &[&str]) -> Group {
     let colors = palette::colors(engines);
     let row = |(name, color): (&&str, plotters::style::RGBColor)| {
-        let median = median(runs, name)?;
+        let median = median(runs, name).filter(|_| has_bar(runs, name))?;
         Some(Row {
             name: (*name).to_owned(),
             parts: vec![(median.value, color)],
@@ -74,8 +78,20 @@ pub(crate) fn median(runs: &[&Run], engine: &str) -> Option<Median> {
 
 /// What the device gives at most; only a cold run knows.
 pub(super) fn limit(runs: &[&Run]) -> Option<f64> {
-    let cold = runs.iter().all(|run| run.cache == "cold");
-    cold.then(|| median(runs, LIMIT)).flatten().map(|median| median.value)
+    let limit = if is_cold(runs) { median(runs, LIMIT)?.value } else { return None };
+    let is_beyond = |run: &&Run| {
+        median(runs, &run.engine).is_some_and(|median| median.value > limit * BEYOND_LIMIT)
+    };
+    (!runs.iter().any(is_beyond)).then_some(limit)
+}
+
+fn is_cold(runs: &[&Run]) -> bool {
+    runs.iter().all(|run| run.cache == "cold")
+}
+
+/// Whether an engine is a bar among these runs; the limit is a line.
+fn has_bar(runs: &[&Run], engine: &str) -> bool {
+    engine != LIMIT || (is_cold(runs) && limit(runs).is_none())
 }
 
 #[cfg(test)]
@@ -95,6 +111,18 @@ mod tests {
             assert!(texts.contains("GB/s") && texts.contains("limit 2.31 GB/s"), "{texts}");
             assert!(texts.contains("commit da129c7") && texts.contains("ext4 on vda"), "{texts}");
         }
+    }
+
+    #[test]
+    fn what_an_engine_is_far_beyond_is_no_limit_but_one_of_them() {
+        let mut results = file("compare.jsonl");
+        let cold = results.runs.iter_mut().filter(|run| run.cache == "cold");
+        cold.filter(|run| run.engine == "direct").for_each(|run| run.gb_per_s /= 4.0);
+        let scene = draw(&results, Width::Wide).unwrap().unwrap();
+        assert_eq!(scene.bars.len(), 4 + 3 + 1);
+        assert!(scene.curves.is_empty(), "a limit is drawn");
+        let texts = texts(&scene);
+        assert!(texts.contains("direct") && !texts.contains("limit"), "{texts}");
     }
 
     #[test]

@@ -158,8 +158,8 @@ pub struct Validate {
     pub pattern: String,
     /// `cold` or `warm`.
     pub cache: String,
-    /// The policy's name.
-    pub policy: String,
+    /// The way to read, by the name of its engine, and of its policy where that is not the default.
+    pub way: String,
     /// Predicted, in seconds.
     pub predicted_s: f64,
     /// Measured, in seconds.
