@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use common::paged::{Memory, Named, check_all, open, owned_memory, resident_bytes};
 use common::{MIB, Numbered, Place, Random, in_child, page, role, skip};
-use mmap_ahead::{Paged, PagedOptions};
+use mmap_ahead::{Paged, PagedOptions, lab};
 
 const LIMIT: usize = 32 * MIB;
 const FRAME: usize = 2 * MIB;
@@ -111,13 +111,34 @@ fn after_the_kernel_has_taken_them_apart() {
     if apart > before - 0.05 {
         skip!("MADV_PAGEOUT takes no huge page apart here");
     }
-    (0..2).for_each(|_| check_all(&paged));
-    let (share, stats) = (share_of_huge(&paged), paged.stats());
+    // Where the kernel goes on taking idle frames apart (DAMON, a full machine), one may be apart at any
+    // one moment: mended are they all if there is a moment when they are whole.
+    let share = (0..5).fold(0.0_f64, |best, _| {
+        if best < 0.95 {
+            (0..2).for_each(|_| check_all(&paged));
+        }
+        best.max(share_of_huge(&paged))
+    });
+    let stats = paged.stats();
     println!("seen: {before:.2}, apart {apart:.2}, then {share:.2} of it huge, {stats:?}");
-    if stats.frames_mended == 0 {
+    if !frames_can_be_mended() {
         skip!("no MADV_COLLAPSE or no PAGEMAP_SCAN here");
     }
+    assert!(stats.frames_mended > 0, "{stats:?}");
     assert!(share >= 0.95, "{:.1}% of it is huge", share * 100.0);
+}
+
+/// MADV_COLLAPSE (Linux 6.1) and PAGEMAP_SCAN (6.7).
+fn frames_can_be_mended() -> bool {
+    const MADV_COLLAPSE: libc::c_int = 25;
+    let own = vec![1_u8; 2 * FRAME];
+    let aligned = own.as_ptr().cast_mut().map_addr(|addr| addr.next_multiple_of(FRAME)).cast();
+    // SAFETY: how pages are backed changes no contents; the range lies in `own`.
+    let collapsed = unsafe { libc::madvise(aligned, FRAME, MADV_COLLAPSE) };
+    let file = tempfile::tempfile().unwrap();
+    file.set_len(page() as u64).unwrap();
+    let scans = lab::Looks::new(&file).and_then(|looks| looks.poll(page())).is_ok();
+    collapsed == 0 && scans
 }
 
 /// Random ranges from eight threads. `MMAP_AHEAD_SOAK_SECONDS` makes it shorter.

@@ -20,7 +20,7 @@ const IN_FLIGHT: usize = 2 * MIB;
 
 type Pattern = fn(thread: usize, pages: usize) -> Vec<usize>;
 
-const PATTERNS: [(&str, Pattern); 8] = [
+const PATTERNS: [(&str, Pattern); 9] = [
     ("forward", |_, pages| (0..pages).collect()),
     ("reverse", |thread, pages| quarter(thread, pages).rev().take(4000).collect()),
     ("stride", |thread, pages| (thread..pages).step_by(17).take(1500).collect()),
@@ -33,6 +33,14 @@ const PATTERNS: [(&str, Pattern); 8] = [
         let block = 16;
         (0..200)
             .map(|_| random.below(pages / block) * block)
+            .flat_map(|at| at..at + block)
+            .collect()
+    }),
+    ("blocks with a stride", |thread, pages| {
+        let (block, stride) = (4, 32);
+        (thread * 8..pages - block)
+            .step_by(stride)
+            .take(600)
             .flat_map(|at| at..at + block)
             .collect()
     }),

@@ -11,8 +11,8 @@ use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 
 use common::paged::{Named, check_all, open, owned_bytes};
-use common::{MIB, Numbered, Place, Random, in_child, page, role, skip};
-use mmap_ahead::{Paged, PagedOptions};
+use common::{MIB, Numbered, Place, Random, in_child, page, role, skip, touch_all};
+use mmap_ahead::{FaultScope, Paged, PagedMode, PagedOptions};
 
 const LIMIT: usize = 32 * MIB;
 const LEN: usize = 160 * MIB;
@@ -21,6 +21,25 @@ fn named() -> Option<(Named, Paged)> {
     let file = Named::new(Place::Disk, LEN)?;
     let paged = open(&PagedOptions::new().memory_limit(LIMIT as u64), &file.path())?;
     Some((file, paged))
+}
+
+/// Writes all of `part`. Where touches by system calls are not served ([`FaultScope::UserMode`]) an
+/// untouched page is EFAULT, as is documented: it is touched, and tried again, since it may have gone
+/// meanwhile.
+fn write_all(paged: &Paged, copy: &File, part: &[u8], offset: u64) {
+    const TRIES: usize = 100;
+    let is_served = !matches!(paged.mode(), PagedMode::Userfault { scope, .. } if scope == FaultScope::UserMode);
+    let is_written = (0..TRIES).any(|_| match copy.write_all_at(part, offset) {
+        Err(error) if !is_served && error.raw_os_error() == Some(libc::EFAULT) => {
+            touch_all(part);
+            false
+        }
+        result => {
+            result.unwrap();
+            true
+        }
+    });
+    assert!(is_written, "at {offset}: EFAULT {TRIES} times");
 }
 
 /// Everything twice, by scans and by random touches, within the limit.
@@ -50,7 +69,7 @@ fn what_is_written_directly_arrives() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             for (at, part) in paged.chunks(MIB).enumerate() {
-                copy.write_all_at(part, (at * MIB) as u64).unwrap();
+                write_all(&paged, &copy, part, (at * MIB) as u64);
             }
         });
         scope.spawn(|| check_all(&paged));

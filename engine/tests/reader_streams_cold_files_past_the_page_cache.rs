@@ -14,6 +14,8 @@ use std::time::Duration;
 use common::{KIB, MIB, Place, make_cold, read_ahead_kb, skip};
 use mmap_ahead::{ReadPath, Reader, ReaderStats, lab};
 
+/// How often a busy machine may get between the disk and its reader.
+const TRIES: usize = 4;
 /// Not a multiple of anything.
 const LEN: usize = 64 * MIB + 12_345;
 
@@ -39,41 +41,52 @@ fn expected(file: &File, offset: u64, len: usize) -> Vec<u8> {
 
 /// Reads from `offset` to the end by what is lent, checks it, and says what it cost and how much was
 /// cached when it was done.
+///
+/// What is lent goes into memory that was touched before: a reader that waits for fresh memory is
+/// slower than the disk, and then the kernel's own read-ahead is never waited for.
 fn scan(file: &File, offset: u64) -> (ReaderStats, u64) {
+    let len = (file.metadata().unwrap().len() - offset) as usize;
+    let mut all = vec![1; len];
     let mut reader = reader(file);
     reader.seek(SeekFrom::Start(offset)).unwrap();
-    let mut sums = Vec::new();
+    let mut at = 0;
     loop {
         let lent = reader.fill_buf().unwrap();
         if lent.is_empty() {
             break;
         }
-        sums.push(lent.to_vec());
+        all[at..at + lent.len()].copy_from_slice(lent);
+        at += lent.len();
         let len = lent.len();
         reader.consume(len);
     }
     let cached = lab::cached(file).unwrap().cached_pages * common::page() as u64;
-    let all = sums.concat();
-    let len = file.metadata().unwrap().len();
-    assert_eq!(offset + all.len() as u64, len);
-    assert!(all == expected(file, offset, all.len()), "wrong bytes from {offset}");
+    assert_eq!(at, len);
+    assert!(all == expected(file, offset, len), "wrong bytes from {offset}");
     let stats = reader.stats();
-    assert_eq!(stats.pread_bytes + stats.direct_bytes, all.len() as u64, "{stats:?}");
+    assert_eq!(stats.pread_bytes + stats.direct_bytes, len as u64, "{stats:?}");
     (stats, cached)
 }
 
 #[test]
 fn a_cold_file_is_lent_in_frames_from_any_offset() {
     for offset in [0, 1, 4095, 4097, (3 * MIB + 77) as u64] {
-        let Some(file) = cold(LEN) else { return };
-        let reach = read_ahead_kb(&file).unwrap_or(8192) * 1024;
-        let (stats, cached) = scan(&file, offset);
-        if stats.direct_bytes == 0 {
-            skip!("no direct reads here: {stats:?}");
+        let mut seen = Vec::new();
+        // A reader that is not let run for a while finds that the kernel has read ahead of it, and goes
+        // on there: then it is tried once more.
+        let is_lent = (0..TRIES).any(|_| {
+            let Some(file) = cold(LEN) else { return true };
+            let reach = read_ahead_kb(&file).unwrap_or(8192) * 1024;
+            let (stats, cached) = scan(&file, offset);
+            seen.push((cached, stats));
+            // What pread(2) made the kernel read ahead before, a few times over.
+            let most = MIB as u64 + 5 * reach;
+            stats.direct_bytes > 0 && stats.pread_bytes <= most && cached <= most
+        });
+        if !seen.is_empty() && seen.iter().all(|(_, stats)| stats.direct_bytes == 0) {
+            skip!("no direct reads here: {seen:?}");
         }
-        // What pread(2) made the kernel read ahead before, a few times over.
-        let most = MIB as u64 + 5 * reach;
-        assert!(stats.pread_bytes <= most && cached <= most, "{cached} cached, {stats:?}");
+        assert!(is_lent, "from {offset}: {seen:?}");
     }
 }
 

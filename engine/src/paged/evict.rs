@@ -2,7 +2,7 @@
 //! went a moment ago can come back without I/O.
 
 use super::pager::{Need, Pager};
-use super::reads::prune;
+use super::show::prune;
 use super::slots::{FrameIndex, LargeState, Slot, SlotIndex};
 use crate::page::{PageCount, PageIndex, PageRange};
 use crate::policy::Event;

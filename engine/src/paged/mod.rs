@@ -11,6 +11,7 @@
 //! moved under the reader and, once the reader has passed, back into the pool; elsewhere it is single
 //! pages, copied.
 
+mod ahead;
 #[cfg(feature = "bgzf")]
 mod bgzf;
 mod disk;
@@ -19,11 +20,14 @@ mod flight;
 mod frames;
 mod held;
 mod immutable;
+mod lost;
+mod open;
 mod options;
 mod pager;
 mod reads;
 mod report;
 mod service;
+mod show;
 mod slots;
 mod source;
 mod stats;
@@ -42,21 +46,17 @@ use std::ops::{Deref, Range, RangeBounds};
 use std::path::Path;
 use std::sync::Arc;
 
-use self::frames::Frames;
-use self::held::Held;
 use self::immutable::Proof;
-use self::pager::{PIECE_BYTES, Pager, Parts};
+use self::open::Trust;
 use self::report::Report;
 use self::service::Service;
 use self::slots::Shape;
-use self::source::FileSource;
 use self::stats::PagedCounters;
 use crate::Error;
 use crate::mmap::range::{clip, clip_many};
-use crate::page::{ByteLen, PageRange};
-use crate::policy::Geometry;
+use crate::page::PageRange;
 use crate::reader::retry;
-use crate::sys::{self, Cell, FRAME_LEN, Fork, Uffd};
+use crate::sys::{self, Uffd};
 
 /// A file as `&[u8]`, however large, in a fixed amount of memory.
 ///
@@ -137,13 +137,6 @@ struct Userfault {
     mode: PagedMode,
 }
 
-/// Who says that the bytes do not change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Trust {
-    Proof,
-    Caller,
-}
-
 impl Paged {
     /// Opens the file at `path` with the default [`PagedOptions`].
     ///
@@ -162,103 +155,6 @@ impl Paged {
     /// As [`PagedOptions::open_assume_immutable`].
     pub unsafe fn open_assume_immutable(path: impl AsRef<Path>) -> Result<Paged, Error> {
         Paged::from_path(path.as_ref(), &PagedOptions::new(), Trust::Caller)
-    }
-
-    fn from_path(path: &Path, options: &PagedOptions, trust: Trust) -> Result<Paged, Error> {
-        let file = FileSource::open(path).map_err(syscall("open"))?;
-        let (access, descriptor) = (file.access(), Arc::clone(file.descriptor()));
-        let name = path.display().to_string();
-        let proof = |fits| match trust {
-            Trust::Proof => Proof::find(&descriptor, fits),
-            Trust::Caller => Ok(Proof::Always(Immutability::Assumed)),
-        };
-        Paged::build(Arc::new(file), &name, options, Some(access), proof)
-    }
-
-    fn from_source(
-        source: Arc<dyn Source>,
-        options: &PagedOptions,
-        trust: Trust,
-    ) -> Result<Paged, Error> {
-        let proof = |fits| match trust {
-            _ if fits => Ok(Proof::Once),
-            Trust::Caller => Ok(Proof::Always(Immutability::Assumed)),
-            Trust::Proof => {
-                let why = "it is a source that does not promise to be `Immutable`".to_owned();
-                Err(Error::NotImmutable { why })
-            }
-        };
-        Paged::build(source, "a source", options, None, proof)
-    }
-
-    fn build(
-        source: Arc<dyn Source>,
-        name: &str,
-        options: &PagedOptions,
-        access: Option<Access>,
-        proof: impl FnOnce(bool) -> Result<Proof, Error>,
-    ) -> Result<Paged, Error> {
-        let page_size = sys::page_size();
-        options.check(page_size.bytes())?;
-        let alignment = source.alignment();
-        if !alignment.is_power_of_two() || alignment as u64 > page_size.bytes() {
-            return Err(Error::configuration(format!(
-                "a source's alignment of {alignment} is not a power of two up to the size of a page"
-            )));
-        }
-        let shape = Shape { len: source.len(), page_size };
-        let len = usize::try_from(shape.len).map_err(|_| Error::Unsupported {
-            what: "a file this long",
-            needs: "64-bit addresses",
-        })?;
-        if len == 0 {
-            return Ok(Paged { backing: Backing::Owned(Vec::new()), source });
-        }
-        let uffd = match Uffd::reserve(len) {
-            Ok(uffd) => Arc::new(uffd),
-            Err(_) if shape.len <= options.memory_limit => {
-                let bytes = read_all(&*source, len).map_err(syscall("read"))?;
-                return Ok(Paged { backing: Backing::Owned(bytes), source });
-            }
-            Err(_) => return Err(Error::Unsupported { what: "Paged", needs: USERFAULTFD_NEEDED }),
-        };
-        sys::fork_guard_init();
-        let memory = Memory::split(options, &shape);
-        let proof = proof(memory.frames as u64 >= shape.slots())?;
-        let report = Report::new(name, options.on_io_error);
-        let counters = Arc::new(PagedCounters::default());
-        let disk = disk::disk(&source, options.queue_depth).map_err(syscall("io_uring_setup"))?;
-        let mode = PagedMode::Userfault {
-            scope: uffd.scope(),
-            queue: disk.queue(),
-            access,
-            immutability: proof.kind(),
-        };
-        let budget = ByteLen((memory.frames * FRAME_LEN) as u64);
-        let mut geometry = Geometry::new(page_size, ByteLen(shape.len), budget);
-        geometry.fault_around = crate::page::PageCount(1);
-        let unit = match options.frame_size {
-            FrameSize::Auto => page_size.bytes(),
-            FrameSize::Small(bytes) => u64::from(bytes),
-        };
-        let reserve = |len| Cell::reserve(len, Fork::Withhold).map_err(syscall("mmap"));
-        let frames = Frames::new(memory.frames, shape.pages_per_slot()).map_err(syscall("mmap"))?;
-        let pager = Pager::new(Parts {
-            uffd: Arc::clone(&uffd),
-            disk,
-            proof,
-            report: report.clone(),
-            shape,
-            frames,
-            staging: reserve(memory.staging)?.split(PIECE_BYTES as usize),
-            held: Held::new(reserve(memory.held)?, page_size),
-            policy: options.policy.build(geometry),
-            unit: page_size.pages_for(ByteLen(unit)),
-            counters: Arc::clone(&counters),
-        });
-        let service = Service::start(pager).map_err(syscall("clone"))?;
-        let userfault = Userfault { service, uffd, shape, report, counters, mode };
-        Ok(Paged { backing: Backing::Userfault(Box::new(userfault)), source })
     }
 
     /// Reads at `offset` of the source into `buf`, past the mapping: no page is touched, and a page
@@ -379,49 +275,4 @@ impl AsRef<[u8]> for Paged {
     fn as_ref(&self) -> &[u8] {
         self
     }
-}
-
-const USERFAULTFD_NEEDED: &str = "userfaultfd(2): allow the system call (containers), set \
-    vm.unprivileged_userfaultfd to 1 or give access to /dev/userfaultfd; or raise the memory limit to \
-    the length of the file";
-
-/// How the memory limit is spent.
-struct Memory {
-    frames: usize,
-    staging: usize,
-    held: usize,
-}
-
-impl Memory {
-    /// Up to a quarter for small reads in flight, a sixteenth for what was taken away, the rest for
-    /// what is under the readers.
-    fn split(options: &PagedOptions, shape: &Shape) -> Memory {
-        let limit = options.memory_limit / FRAME_LEN as u64;
-        let total = usize::try_from(limit).unwrap_or(usize::MAX);
-        let held = (total / 16).max(1);
-        let in_flight = (options.queue_depth * PIECE_BYTES as usize).div_ceil(FRAME_LEN);
-        let staging = in_flight.min(total / 4).max(1);
-        let most = usize::try_from(shape.slots()).unwrap_or(usize::MAX).saturating_add(2);
-        let frames = (total - staging - held).min(most);
-        Memory { frames, staging: staging * FRAME_LEN, held: held.min(most) * FRAME_LEN }
-    }
-}
-
-fn syscall(call: &'static str) -> impl Fn(io::Error) -> Error {
-    move |source| Error::Syscall { call, source }
-}
-
-/// All of a short source, where nothing better is to be had.
-fn read_all(source: &dyn Source, len: usize) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    bytes.try_reserve_exact(len)?;
-    bytes.resize(len, 0);
-    let mut at = 0;
-    while at < len {
-        match source::read_unaligned(source, &mut bytes[at..], at as u64)? {
-            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            read => at += read,
-        }
-    }
-    Ok(bytes)
 }

@@ -1,4 +1,5 @@
 use super::Paged;
+use super::open::Trust;
 use super::source::{Immutable, Source};
 use crate::Error;
 use crate::policy::PolicyKind;
@@ -135,7 +136,7 @@ impl PagedOptions {
     /// - [`Error::Unsupported`]: no userfaultfd here, and the file does not fit into the limit.
     /// - [`Error::Configuration`]: an option is out of range.
     pub fn open(&self, path: impl AsRef<Path>) -> Result<Paged, Error> {
-        Paged::from_path(path.as_ref(), self, super::Trust::Proof)
+        Paged::from_path(path.as_ref(), self, Trust::Proof)
     }
 
     /// Opens the file at `path` and takes the caller's word that it does not change.
@@ -147,7 +148,7 @@ impl PagedOptions {
     /// # Errors
     /// As [`open`](PagedOptions::open), without [`Error::NotImmutable`].
     pub unsafe fn open_assume_immutable(&self, path: impl AsRef<Path>) -> Result<Paged, Error> {
-        Paged::from_path(path.as_ref(), self, super::Trust::Caller)
+        Paged::from_path(path.as_ref(), self, Trust::Caller)
     }
 
     /// Maps a [`Source`] that fits into the memory limit: each of its pages is read once.
@@ -155,7 +156,7 @@ impl PagedOptions {
     /// # Errors
     /// [`Error::NotImmutable`] when it does not fit; else as [`open`](PagedOptions::open).
     pub fn source(&self, source: impl Source) -> Result<Paged, Error> {
-        Paged::from_source(Arc::new(source), self, super::Trust::Proof)
+        Paged::from_source(Arc::new(source), self, Trust::Proof)
     }
 
     /// Maps a [`Source`] of any length that never changes.
@@ -163,7 +164,7 @@ impl PagedOptions {
     /// # Errors
     /// As [`open`](PagedOptions::open), without [`Error::NotImmutable`].
     pub fn immutable_source(&self, source: impl Immutable) -> Result<Paged, Error> {
-        Paged::from_source(Arc::new(source), self, super::Trust::Caller)
+        Paged::from_source(Arc::new(source), self, Trust::Caller)
     }
 
     pub(super) fn check(&self, page_bytes: u64) -> Result<(), Error> {

@@ -7,6 +7,7 @@ use flate2::{Compress, Compression, FlushCompress};
 use proptest::prelude::*;
 use tempfile::NamedTempFile;
 
+use super::blocks::{EOF_MARKER, HEADER_LEN, UNCOMPRESSED_LEN_MAX};
 use super::*;
 
 /// What bgzip puts into a block, so that even what does not compress fits into 64 KiB.

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "lab")]
 mod listed;
+mod look;
 mod queue;
 mod stream;
 mod version;

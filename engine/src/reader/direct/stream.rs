@@ -4,12 +4,13 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use super::look::{Look, Meanwhile};
 use super::queue::{BLOCK_LEN, Queue};
 use super::version::Version;
-use crate::sys::{CacheView, Cell, FRAME_LEN, Now, cache_view, page_size, read_now};
+use crate::sys::{CacheView, Cell, FRAME_LEN};
 
 /// Frames: 16 of 2 MiB, all the memory there is. Measured with DEPTH.
 const FRAMES: usize = 16;
@@ -26,13 +27,6 @@ const PLAN_LEN_MAX: usize = 32;
 
 /// What may be skipped and still be the same run: 64 KiB. A guess: a record, not a jump.
 const GAP_MAX: u64 = 64 << 10;
-
-/// One page of so many that is not cached makes a frame cold. Measured: 2 MiB take 0.9 ms from the
-/// disk and 0.3 ms from the cache, and the kernel needs 1 to 2 ms for a cold frame.
-const COLD_SHARE: u64 = 4;
-
-/// Where the kernel does not count cached pages, so many places of a frame are tried.
-const SAMPLES: u64 = 4;
 
 /// So many frames in a row that were read past the page cache and are in it afterwards end it:
 /// O_DIRECT is only a name there (encrypted or compressed files, data journals, btrfs with
@@ -81,7 +75,7 @@ struct Lent {
 pub(super) struct Stream {
     queue: Queue,
     /// The same file, for pread without the kernel's own read-ahead.
-    quiet: Arc<File>,
+    pub(super) quiet: Arc<File>,
     version: Version,
     /// Adjoining slots; the first holds the offset.
     plan: VecDeque<Slot>,
@@ -258,51 +252,4 @@ impl Stream {
         self.lent.iter_mut().for_each(|lent| lent.verified = true);
         Next::Lend
     }
-
-    /// What happened to the cache since the frame was read. That pages are dirty is no news to
-    /// [`Version`], except while one long write(2) goes on, which changes the times only once.
-    fn look_again(&self, range: &Range<u64>, seen: Option<CacheView>) -> Meanwhile {
-        let Some(seen) = seen else { return Meanwhile::Nothing };
-        let len = range.end - range.start;
-        match cache_view(self.quiet.as_raw_fd(), range.start, len) {
-            Ok(now) if now.dirty_pages > seen.dirty_pages => Meanwhile::Written,
-            Ok(now) if now.cached_pages >= len.div_ceil(page_size().bytes()) => Meanwhile::Cached,
-            Ok(_) => Meanwhile::Nothing,
-            Err(_) => Meanwhile::Written,
-        }
-    }
-
-    /// Whether a piece of the file is better read from the disk.
-    fn look(&self, range: Range<u64>) -> Look {
-        let page = page_size().bytes();
-        let len = range.end - range.start;
-        match cache_view(self.quiet.as_raw_fd(), range.start, len) {
-            Ok(view) => {
-                let pages = range.end.div_ceil(page) - range.start / page;
-                let absent = pages.saturating_sub(view.cached_pages);
-                if absent * COLD_SHARE >= pages { Look::Cold(Some(view)) } else { Look::Cached }
-            }
-            Err(_) if (0..SAMPLES).any(|at| self.waits(range.start + len * at / SAMPLES)) => {
-                Look::Cold(None)
-            }
-            Err(_) => Look::Cached,
-        }
-    }
-
-    /// Whether the byte at `offset` has to be waited for. Brings in its page at most.
-    fn waits(&self, offset: u64) -> bool {
-        matches!(read_now(&self.quiet, &mut [0], offset), Ok(Now::Wait))
-    }
-}
-
-enum Meanwhile {
-    Nothing,
-    /// All of it is cached, by whomever.
-    Cached,
-    Written,
-}
-
-enum Look {
-    Cached,
-    Cold(Option<CacheView>),
 }
