@@ -171,7 +171,7 @@ impl MmapOptions {
     /// Unit: bytes, rounded down to whole pages. Default:
     /// [`BUDGET_DEFAULT`](crate::BUDGET_DEFAULT), 64 MiB; for
     /// [`write_ahead`](MmapOptions::write_ahead) [`WRITE_BUDGET_DEFAULT`](crate::WRITE_BUDGET_DEFAULT),
-    /// 16 MiB. With 0 nothing is read or written ahead.
+    /// 64 MiB. With 0 nothing is read or written ahead.
     pub fn budget(&mut self, bytes: u64) -> &mut Self {
         self.ahead.budget = Some(ByteLen(bytes));
         self
