@@ -60,9 +60,8 @@ counters! {
     pages_mapped,
     /// Pages that the disk was started on ahead of the reader.
     pages_read_ahead,
-    /// Those of them that were read by the kernel's own read-ahead, driven ahead of a run; the others by
-    /// MADV_WILLNEED.
-    pages_driven,
+    /// Those of them that were read in blocks of 2 MiB, through a second mapping; the others by MADV_WILLNEED.
+    pages_in_blocks,
     /// Pages that predictions fetched ahead, read or mapped, each once.
     pages_ahead,
     /// Those of them that a reader has passed since: see [`Stats::accuracy`].

@@ -89,7 +89,7 @@ fn descriptors_and_record_locks_stay_as_they_are_and_the_disk_can_be_unmounted()
     assert!(locked.is_locked());
     let map = read_cold(&locked);
     let stats = map.stats();
-    assert!(stats.pages_driven > 0, "the run was not read by driving: {stats:?}");
+    assert!(stats.pages_in_blocks > 0, "the run was not read by driving: {stats:?}");
     assert_eq!(open_on(&locked.disk), 1);
     drop(map);
     assert!(locked.is_locked(), "a record lock of the program is gone");
@@ -132,6 +132,6 @@ fn a_run_that_stops_leaves_no_more_than_the_budget_behind() {
     stroll(&map[..read]);
     std::thread::sleep(Duration::from_secs(1));
     let cached = lab::cached(&locked.file).unwrap().cached_pages as usize * page();
-    assert!(map.stats().pages_driven > 0, "{:?}", map.stats());
+    assert!(map.stats().pages_in_blocks > 0, "{:?}", map.stats());
     assert!(cached <= read + BUDGET, "{} KiB beyond the reader", (cached - read) >> 10);
 }

@@ -1,6 +1,6 @@
 use std::io;
 
-use super::chain::Chain;
+use super::twin::Twin;
 use super::{Fetch, Read, device};
 use crate::residency::Residency;
 use crate::sys::{self, FileFacts, Span};
@@ -10,12 +10,11 @@ use crate::sys::{self, FileFacts, Span};
 const SAMPLE_BYTES: usize = 1 << 20;
 /// From this read-ahead on, the kernel keeps a disk busy by itself, and with larger folios than a
 /// WILLNEED makes. Measured, cold ext4, 8 MiB of read-ahead: plain mmap 3.3 GB/s, the device's
-/// limit; with WILLNEED ahead of it 2.3; driven (`chain`) no more than by itself.
+/// limit; with WILLNEED ahead of it 2.3.
 const READ_AHEAD_ENOUGH: usize = 1 << 20;
 
-/// MADV_WILLNEED to start the disk, or for a run the kernel's own read-ahead where that can be driven;
-/// MADV_POPULATE_READ to build the page table. Coherent with the file, keeps no descriptor of the
-/// program's.
+/// Faults in a second mapping to start the disk on blocks of 2 MiB (`twin`), MADV_WILLNEED on less;
+/// MADV_POPULATE_READ to build the page table. Coherent with the file, keeps no descriptor.
 #[derive(Debug)]
 pub(crate) struct Madvise {
     facts: Option<FileFacts>,
@@ -24,16 +23,8 @@ pub(crate) struct Madvise {
     whole: Span,
     /// The file offset of the first page.
     offset: u64,
-    runs: Runs,
-}
-
-/// How runs are read ahead.
-#[derive(Debug)]
-enum Runs {
-    /// There was none yet.
-    Untried,
-    Chained(Chain),
-    Advised,
+    /// Who reads blocks; `None` until the first is wanted, and nobody where that cannot be.
+    twin: Option<Option<Twin>>,
 }
 
 impl Madvise {
@@ -45,17 +36,19 @@ impl Madvise {
         whole: Span,
         offset: u64,
     ) -> Madvise {
-        Madvise { facts, around, device: None, whole, offset, runs: Runs::Untried }
+        Madvise { facts, around, device: None, whole, offset, twin: None }
     }
 
-    /// Who reads runs; the file is opened for that when it is first asked.
-    fn runs(&mut self) -> &Runs {
-        if matches!(self.runs, Runs::Untried) {
-            let window = self.device().window;
-            let open = |facts| Chain::open(self.whole, self.offset, facts, window);
-            self.runs = self.facts.and_then(open).map_or(Runs::Advised, Runs::Chained);
-        }
-        &self.runs
+    /// Who reads blocks; the file is mapped once more for that when it is first asked.
+    fn twin(&mut self) -> Option<&Twin> {
+        let Madvise { twin, facts, whole, offset, .. } = self;
+        twin.get_or_insert_with(|| {
+            // Without a block device there is no queue to keep busy (network, overlay, memory).
+            let facts = facts.filter(|facts| facts.device.0 != 0)?;
+            let twin = Twin::new(*whole, *offset, facts.is_cache_visible);
+            twin.inspect_err(|error| tracing::debug!(%error, "mmap-ahead: no second mapping")).ok()
+        })
+        .as_ref()
     }
 
     /// Whether the kernel's own read-ahead is best left to itself.
@@ -78,23 +71,19 @@ impl Fetch for Madvise {
         }
     }
 
-    fn hand_over(&mut self, span: Span) -> bool {
-        match self.runs() {
-            Runs::Chained(chain) => match chain.broken() {
-                None => chain.read(span),
-                Some(error) => {
-                    tracing::debug!(%error, "mmap-ahead: the kernel's read-ahead cannot be driven");
-                    self.runs = Runs::Advised;
-                    false
-                }
-            },
-            Runs::Untried | Runs::Advised => false,
+    fn start(&mut self, spans: &[Span]) -> io::Result<usize> {
+        let mut in_blocks = 0;
+        let mut left = Vec::new();
+        for &span in spans {
+            let rest = match self.twin().filter(|_| Twin::is_for(span)) {
+                Some(twin) => twin.read(span),
+                None => Some(span),
+            };
+            in_blocks += span.len - rest.map_or(0, |rest| rest.len);
+            left.extend(rest);
         }
-    }
-
-    fn start(&mut self, spans: &[Span]) -> io::Result<()> {
         let cut = self.device().willneed_cut;
-        sys::will_need(spans.iter().flat_map(|span| span.pieces(cut)))
+        sys::will_need(left.iter().flat_map(|span| span.pieces(cut))).map(|()| in_blocks)
     }
 
     fn map(&mut self, span: Span) -> io::Result<()> {

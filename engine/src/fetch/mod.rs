@@ -1,11 +1,11 @@
 //! Make it so: what carries a plan out. Whatever the kernel refuses is counted and left to the
 //! kernel's own behaviour.
 
-mod chain;
 mod device;
 mod madvise;
 mod remap;
 mod stores;
+mod twin;
 
 pub(crate) use device::read_ahead_of;
 pub(crate) use madvise::{Madvise, samples_are_cached};
@@ -33,12 +33,10 @@ pub(crate) trait Fetch: Send {
     /// What has to be done so that the device brings `span`. Makes no call that may block.
     fn to_read(&mut self, span: Span) -> Read;
 
-    /// Gives `span`, part of a run, to somebody who has the device started on it, and does not wait for that.
-    /// Returns whether there is anybody.
-    fn hand_over(&mut self, span: Span) -> bool;
-
-    /// Starts the device on every span, in one go where the kernel can, and does not wait for it.
-    fn start(&mut self, spans: &[Span]) -> io::Result<()>;
+    /// Has the device started on every span and does not wait for it: long ones in blocks of 2 MiB where
+    /// that can be, the others in one go where the kernel can. Returns how many bytes were given to those who
+    /// read blocks.
+    fn start(&mut self, spans: &[Span]) -> io::Result<usize>;
 
     /// Has `span` in the page table when it returns.
     fn map(&mut self, span: Span) -> io::Result<()>;

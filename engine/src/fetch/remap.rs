@@ -39,11 +39,7 @@ impl Fetch for Remap {
         self.madvise.to_read(span)
     }
 
-    fn hand_over(&mut self, span: Span) -> bool {
-        self.madvise.hand_over(span)
-    }
-
-    fn start(&mut self, spans: &[Span]) -> io::Result<()> {
+    fn start(&mut self, spans: &[Span]) -> io::Result<usize> {
         self.madvise.start(spans)
     }
 

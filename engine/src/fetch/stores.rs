@@ -14,12 +14,8 @@ impl Fetch for ForStores {
         Read::Left
     }
 
-    fn hand_over(&mut self, _span: Span) -> bool {
-        false
-    }
-
-    fn start(&mut self, _spans: &[Span]) -> io::Result<()> {
-        Ok(())
+    fn start(&mut self, _spans: &[Span]) -> io::Result<usize> {
+        Ok(0)
     }
 
     fn map(&mut self, span: Span) -> io::Result<()> {

@@ -23,6 +23,8 @@ const PIECES_PER_STEP: usize = 4;
 #[derive(Debug, Default)]
 pub(super) struct Explicit {
     queue: VecDeque<Piece>,
+    /// Made for the first request.
+    fetch: Option<Madvise>,
     /// What was mapped since the observer was told.
     mapped: Vec<Span>,
 }
@@ -58,7 +60,10 @@ impl Explicit {
             if piece.what == What::Map {
                 self.mapped.extend(&piece.spans);
             }
-            piece.carry_out(shared, before_fetch);
+            let fetch = self.fetch.get_or_insert_with(|| {
+                Madvise::new(shared.facts, 0, shared.span, shared.offset)
+            });
+            piece.carry_out(shared, fetch, before_fetch);
         }
         !self.queue.is_empty()
     }
@@ -98,7 +103,7 @@ impl Drop for Explicit {
 }
 
 impl Piece {
-    fn carry_out(self, shared: &Shared, before_fetch: BeforeFetch<'_>) {
+    fn carry_out(self, shared: &Shared, madvise: &mut Madvise, before_fetch: BeforeFetch<'_>) {
         let is_wanted = self.handle.state() == PrefetchState::Pending;
         let result = match self.what {
             What::Finish => {
@@ -108,7 +113,7 @@ impl Piece {
             _ if !is_wanted => Ok(()),
             what => {
                 before_fetch();
-                self.fetch(what, shared)
+                self.fetch(what, shared, madvise)
             }
         };
         if self.what == What::Read {
@@ -120,10 +125,10 @@ impl Piece {
         }
     }
 
-    fn fetch(&self, what: What, shared: &Shared) -> io::Result<()> {
+    fn fetch(&self, what: What, shared: &Shared, madvise: &mut Madvise) -> io::Result<()> {
         // What the kernel took away again since it was read is read once more, alone: mapping it would
         // have the kernel read megabytes around it.
-        self.read_absent(shared)?;
+        self.read_absent(madvise)?;
         if what == What::Map {
             return self.spans.iter().try_for_each(|&span| map(span, shared));
         }
@@ -131,11 +136,10 @@ impl Piece {
         Ok(())
     }
 
-    fn read_absent(&self, shared: &Shared) -> io::Result<()> {
-        let mut madvise = Madvise::new(shared.facts, 0, shared.span, shared.offset);
+    fn read_absent(&self, madvise: &mut Madvise) -> io::Result<()> {
         let is_absent = |span: &Span| madvise.residency(*span) != Residency::Resident;
         let absent: Vec<Span> = self.spans.iter().copied().filter(is_absent).collect();
-        if absent.is_empty() { Ok(()) } else { madvise.start(&absent) }
+        if absent.is_empty() { Ok(()) } else { madvise.start(&absent).map(|_| ()) }
     }
 }
 

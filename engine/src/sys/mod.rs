@@ -25,7 +25,6 @@ mod live;
 #[cfg(feature = "lab")]
 mod locks;
 mod mincore;
-mod own_table;
 mod pagemap;
 #[cfg(feature = "lab")]
 mod perf;
@@ -81,13 +80,12 @@ pub use live::LiveMap;
 #[cfg(feature = "lab")]
 pub use locks::{is_locked_by_others, try_lock};
 pub(crate) use mincore::{all_cached, first_page_is_cached, which_cached};
-pub(crate) use own_table::leave_descriptor_table;
 pub(crate) use pagemap::{Pagemap, pagemap};
 #[cfg(feature = "lab")]
 pub use perf::{FaultEvents, FaultsOf};
 #[cfg(feature = "lab")]
 pub use probe::{Tried, tried};
-pub(crate) use read::{Now, no_read_ahead, read_ahead, read_now, read_twice_as_far_ahead};
+pub(crate) use read::{Now, no_read_ahead, read_ahead, read_now};
 pub(crate) use remap::remap_populated;
 pub(crate) use second_map::SecondMap;
 #[cfg(feature = "lab")]

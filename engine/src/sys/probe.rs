@@ -1,6 +1,6 @@
 //! Trying calls without effect, to learn what this kernel and this user may do.
 
-use super::{Pagemap, Span, advise, leave_descriptor_table, page_size};
+use super::{Pagemap, Span, advise, page_size};
 
 /// Linux 6.13, on mappings of files 6.15.
 const MADV_GUARD_INSTALL: libc::c_int = 102;
@@ -28,14 +28,8 @@ pub fn tried() -> Vec<Tried> {
         ("MADV_POPULATE_READ", advise::has_populate()),
         ("process_madvise", advise::batches_work(span)),
         ("MADV_GUARD_INSTALL", advise::is_known(MADV_GUARD_INSTALL)),
-        ("CLOSE_RANGE_UNSHARE", threads_can_have_own_files()),
+        ("MADV_HUGEPAGE", advise::is_known(libc::MADV_HUGEPAGE)),
     ]
     .map(|(name, works)| Tried { name, works })
     .to_vec()
-}
-
-/// Whether a thread may leave the program's table of descriptors: one that ends right away does.
-fn threads_can_have_own_files() -> bool {
-    let thread = std::thread::Builder::new().spawn(|| leave_descriptor_table().is_ok());
-    thread.is_ok_and(|thread| thread.join().unwrap_or(false))
 }

@@ -66,14 +66,6 @@ pub(crate) fn no_read_ahead(file: &File) {
     unsafe { libc::posix_fadvise64(file.as_raw_fd(), 0, 0, libc::POSIX_FADV_RANDOM) };
 }
 
-/// Has the kernel read twice as far ahead as it does by itself, through this open file. Only advice.
-///
-/// Source: posix_fadvise(2), POSIX_FADV_SEQUENTIAL; mm/fadvise.c.
-pub(crate) fn read_twice_as_far_ahead(file: &File) {
-    // SAFETY: it takes no pointers; a descriptor that knows no read-ahead is refused.
-    unsafe { libc::posix_fadvise64(file.as_raw_fd(), 0, 0, libc::POSIX_FADV_SEQUENTIAL) };
-}
-
 // musl's off_t has 64 bits everywhere, glibc's has not.
 #[cfg(target_env = "musl")]
 use libc::preadv2;

@@ -24,12 +24,37 @@ impl SecondMap {
     pub(crate) fn duplicate(of: &memmap2::Mmap) -> io::Result<SecondMap> {
         let addr = of.as_ptr() as usize;
         let lead = addr % page_size().bytes() as usize;
-        let pages_len = whole_pages(lead + of.len());
-        let old = (addr - lead) as *mut libc::c_void;
+        SecondMap::duplicate_pages(addr - lead, lead, of.len())
+    }
+
+    /// Maps the pages of a shared mapping of a file once more, as [`duplicate`](SecondMap::duplicate) does,
+    /// for faults that read 2 MiB each: that block of the file and no more (MADV_HUGEPAGE, MADV_RANDOM).
+    /// Children do not inherit it, core dumps leave it out.
+    ///
+    /// # Errors
+    /// EINVAL for a private mapping, and from a kernel without huge pages; ENOMEM.
+    ///
+    /// Source: madvise(2); mm/filemap.c, do_sync_mmap_readahead.
+    pub(crate) fn in_blocks(pages: Span) -> io::Result<SecondMap> {
+        let area = SecondMap::duplicate_pages(pages.addr, 0, pages.len)?;
+        for advice in [
+            memmap2::Advice::HugePage,
+            memmap2::Advice::Random,
+            memmap2::Advice::DontFork,
+            memmap2::Advice::DontDump,
+        ] {
+            area.advise(advice)?;
+        }
+        Ok(area)
+    }
+
+    fn duplicate_pages(addr: usize, lead: usize, len: usize) -> io::Result<SecondMap> {
+        let pages_len = whole_pages(lead + len);
+        let old = addr as *mut libc::c_void;
         // SAFETY: with an old size of 0 the old mapping stays as it is, and without MREMAP_FIXED the new
         // one takes addresses that nobody uses.
         let new = unsafe { libc::mremap(old, 0, pages_len, libc::MREMAP_MAYMOVE) };
-        let area = SecondMap::at(new, pages_len, lead, of.len())?;
+        let area = SecondMap::at(new, pages_len, lead, len)?;
         area.forget_the_old_one()?;
         Ok(area)
     }
@@ -92,6 +117,11 @@ impl SecondMap {
         let first = (self.pages.addr + self.lead) as *const u8;
         // SAFETY: so many bytes are mapped readable there until `self` is dropped.
         unsafe { std::slice::from_raw_parts(first, self.len) }
+    }
+
+    /// Its pages, mapped until `self` is dropped.
+    pub(crate) fn pages(&self) -> Span {
+        self.pages
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -4,13 +4,13 @@ use std::io;
 
 use super::{BeforeFetch, Kit, Work};
 use crate::fetch::Read;
-use crate::page::{PageCount, PageRange};
+use crate::page::{ByteLen, PageCount, PageRange};
 use crate::policy::{self, Event, Outcome, Window};
 use crate::runtime::clock;
 use crate::runtime::ledger::How;
 use crate::runtime::shared::Shared;
 use crate::stats::Counters;
-use crate::sys;
+use crate::sys::{self, Span};
 
 impl Kit {
     /// Remembers what was carried out, until somebody passes it.
@@ -71,18 +71,27 @@ impl Kit {
                 }
                 let span = self.view.span_of(range);
                 self.look_out_for(range, clock::now());
-                if self.fetch.hand_over(span) {
-                    Counters::add(&counters.pages_driven, fresh.0);
-                } else {
-                    before_fetch();
-                    self.fetch.start(&[span])?;
-                }
-                self.started += 1;
-                Counters::add(&counters.pages_read_ahead, fresh.0);
+                before_fetch();
+                self.start(&[span], fresh, counters)?;
                 self.note(range, How::READ, counters);
             }
         }
         Ok(Outcome::Done)
+    }
+
+    /// Has the device started on `spans`, of which so many pages are `fresh`.
+    pub(super) fn start(
+        &mut self,
+        spans: &[Span],
+        fresh: PageCount,
+        counters: &Counters,
+    ) -> io::Result<()> {
+        let in_blocks = self.fetch.start(spans)? as u64;
+        let in_blocks = self.view.page_size.pages_for(ByteLen(in_blocks)).min(fresh);
+        Counters::add(&counters.pages_in_blocks, in_blocks.0);
+        Counters::add(&counters.pages_read_ahead, fresh.0);
+        self.started += 1;
+        Ok(())
     }
 
     fn map(

@@ -12,7 +12,7 @@ use crate::stats::Counters;
 use crate::sys::Span;
 
 /// Steps read by one call, and how many bytes of them: what a drop may have to wait for.
-const STEPS_AT_ONCE: usize = 16;
+const STEPS_AT_ONCE: usize = 32;
 const STEPS_BYTES_MAX: u64 = 2 << 20;
 /// Steps of so many bytes are left to a kernel that reads a disk at its speed by itself, as runs are: a
 /// run whose windows arrive in spurts looks like blocks of MiBs, and cost half its speed when it was read
@@ -35,7 +35,7 @@ impl Kit {
         let mut outcomes: Vec<_> = found.collect();
         if !absent.is_empty() {
             before_fetch();
-            if let Err(error) = self.start(&absent, counters) {
+            if let Err(error) = self.start_steps(&absent, counters) {
                 Counters::add(&counters.refused, 1);
                 tracing::debug!(%error, "mmap-ahead: steps were refused");
                 outcomes.fill(Some(Outcome::Refused));
@@ -108,15 +108,12 @@ impl Kit {
         Some(if watched.is_ok() { Outcome::Done } else { Outcome::Refused })
     }
 
-    fn start(&mut self, absent: &[PageRange], counters: &Counters) -> io::Result<()> {
+    fn start_steps(&mut self, absent: &[PageRange], counters: &Counters) -> io::Result<()> {
         if let Some(&last) = absent.last() {
             self.look_out_for(last, clock::now());
         }
         let spans: Vec<Span> = absent.iter().map(|&range| self.view.span_of(range)).collect();
-        let started = self.fetch.start(&spans);
         let pages = absent.iter().map(|range| range.count().0).sum();
-        Counters::add(&counters.pages_read_ahead, pages);
-        self.started += 1;
-        started
+        self.start(&spans, PageCount(pages), counters)
     }
 }
