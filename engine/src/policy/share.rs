@@ -16,10 +16,10 @@ impl Share {
         self.budget = budget;
     }
 
-    /// For one of `streams` of its kind: its share of half the budget, but no more than is left by the pages
-    /// that are ahead of all others.
+    /// For one of `streams` of its kind: an equal share, with one left for the next that comes (half of the
+    /// budget for one alone), but no more than is left by the pages that are ahead of all others.
     pub(super) fn room(&self, streams: u64, ahead_of_others: PageCount) -> PageCount {
-        let share = PageCount(self.budget.0 / 2 / streams.max(1));
+        let share = PageCount(self.budget.0 / (streams.max(1) + 1));
         share.min(PageCount(self.budget.0.saturating_sub(ahead_of_others.0)))
     }
 }
