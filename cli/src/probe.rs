@@ -78,7 +78,7 @@ const CALLS: [(&str, &str, (u32, u32)); 6] = [
     ("MADV_POPULATE_READ", "maps pages ahead of the reader", (5, 14)),
     ("process_madvise", "advises many ranges in one call", (5, 10)),
     ("MADV_GUARD_INSTALL", "guards single pages of a file mapping", (6, 15)),
-    ("CLOSE_RANGE_UNSHARE", "lets cold runs be read by the kernel's own read-ahead", (5, 9)),
+    ("MADV_HUGEPAGE", "lets cold runs be read in blocks of 2 MiB", (5, 4)),
 ];
 
 /// A call that was tried, in words.

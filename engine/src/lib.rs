@@ -46,7 +46,7 @@
 //! The **observer** of the default mode is passive. A helper thread maps windows of up to 2 MiB ahead
 //! of the reader and leaves one block of 64 KiB out of each; the reader faults that block in as it
 //! would have without us, and the helper learns of it by looking at the page table. The [`policy`] is
-//! pure code, so that it can be simulated. The fetcher asks the kernel: its own read-ahead driven on, or
+//! pure code, so that it can be simulated. The fetcher asks the kernel: faults in a second mapping, or
 //! MADV_WILLNEED, far ahead, so that the disk works, MADV_POPULATE_READ near, so that no fault is left.
 //!
 //! # Limits, in plain words
@@ -61,11 +61,12 @@
 //! - **On large folios** (ext4, xfs: one fault maps up to 2 MiB) a warm file has nothing to win; the
 //!   helper notices and keeps still.
 //! - On a **cold disk** whose `read_ahead_kb` is 1024 or more the kernel reads at the device's speed by
-//!   itself, and is left alone. Below that, the disk is started 32 MiB ahead. A run of a file on a block
-//!   device is read by the **kernel's own read-ahead, driven on** window by window, since that makes large
-//!   folios: the file is opened once more for it, by its name, if it still is what was mapped, in a
-//!   thread (`mmap-ahead-read`) that shares no descriptors with the program. All else, and files without
-//!   a name, MADV_WILLNEED reads, page by page. [`Stats`] tell how much went which way (`pages_driven`).
+//!   itself, and is left alone. Below that, the disk is started 32 MiB ahead. Runs through a shared mapping
+//!   of a file on a block device are read **in blocks of 2 MiB**, each one folio where the file system has
+//!   such: the file is mapped once more for it (a second line in /proc/self/maps, no descriptor, nothing
+//!   that a child inherits), with MADV_HUGEPAGE, and two threads (`mmap-ahead-read`) fault there. The advice
+//!   of the program's own mapping stays as it is. All else MADV_WILLNEED reads, page by page. [`Stats`] tell
+//!   how much went which way (`pages_in_blocks`).
 //! - At most [`BUDGET_DEFAULT`] (or [`MmapOptions::budget`]) is mapped or cached ahead of a reader, and an
 //!   eighth of the memory that is available (or [`set_process_budget`]) ahead of all readers of the process.
 //! - **When memory is short** less is read ahead: half with each quarter of a second in which somebody

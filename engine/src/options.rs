@@ -34,7 +34,7 @@ pub enum Mode {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Fetcher {
-    /// The kernel's own read-ahead driven on, for runs, or MADV_WILLNEED, far ahead to start the disk;
+    /// Faults in a second mapping, for runs, or MADV_WILLNEED, far ahead to start the disk;
     /// MADV_POPULATE_READ near to build the page table.
     #[default]
     Madvise,
@@ -47,7 +47,7 @@ pub enum Fetcher {
 /// The most bytes mapped or cached ahead of a reader unless
 /// [`MmapOptions::budget`](crate::MmapOptions::budget) says otherwise: 64 MiB.
 ///
-/// Half of it is used by one reader; the rest is room for the kernel's own read-ahead, which may be
+/// Half of it is used by one reader, two thirds by two, and so on; the rest is room for the kernel's own read-ahead, which may be
 /// 16 MiB. Measured: 16 MiB in flight keep a disk of 2 to 3 GB/s busy, twice that rides out pauses.
 pub const BUDGET_DEFAULT: ByteLen = ByteLen(64 << 20);
 

@@ -1,6 +1,6 @@
-//! A cold run is read through an open file of the engine's own. Nothing of that is seen by the program:
-//! not in its descriptors, not in its record locks (any close of a file in the program's own table would
-//! release them), and the file is let go with the mapping.
+//! A cold run is read through a second mapping of the engine's own. Little of that is seen by the program:
+//! nothing in its descriptors, nothing in its record locks, nothing in its children, and the file is let go with
+//! the mapping.
 //!
 //! It needs root, for a disk that the kernel reads 128 KiB ahead of by itself.
 
@@ -89,7 +89,7 @@ fn descriptors_and_record_locks_stay_as_they_are_and_the_disk_can_be_unmounted()
     assert!(locked.is_locked());
     let map = read_cold(&locked);
     let stats = map.stats();
-    assert!(stats.pages_in_blocks > 0, "the run was not read by driving: {stats:?}");
+    assert!(stats.pages_in_blocks > 0, "the run was not read in blocks: {stats:?}");
     assert_eq!(open_on(&locked.disk), 1);
     drop(map);
     assert!(locked.is_locked(), "a record lock of the program is gone");
@@ -99,21 +99,56 @@ fn descriptors_and_record_locks_stay_as_they_are_and_the_disk_can_be_unmounted()
     drop(disk);
 }
 
+/// How often this process maps the file on `disk`, by a list of its mappings.
+fn mapped(maps: &str, disk: &Disk) -> usize {
+    let folder = disk.file().parent().unwrap().to_owned();
+    maps.lines().filter(|line| line.contains(folder.to_str().unwrap())).count()
+}
+
 #[test]
-fn who_has_the_name_of_a_mapped_file_now_is_not_read() {
+fn there_is_one_more_mapping_while_it_lasts_and_none_in_a_child() {
     let locked = match Locked::new() {
         Ok(locked) => locked,
         Err(why) => skip!("no loop device with an ext4 here: {why}"),
     };
-    // What the kernel calls a file without a name.
-    let name = locked.disk.file();
-    fs::remove_file(&name).unwrap();
-    let other = File::create(name.with_file_name("file (deleted)")).unwrap();
-    write_numbered(&other, LEN);
-    make_cold(&other).unwrap();
+    let ours = || mapped(&fs::read_to_string("/proc/self/maps").unwrap(), &locked.disk);
+    let map = read_cold(&locked);
+    assert!(map.stats().pages_in_blocks > 0, "{:?}", map.stats());
+    assert_eq!(ours(), 2);
+    let sleep = || {
+        std::thread::sleep(Duration::from_secs(60));
+        0
+    };
+    let child = lab::ForkedChild::start(sleep).unwrap();
+    let of_child = fs::read_to_string(format!("/proc/{}/maps", child.id())).unwrap();
+    assert_eq!(mapped(&of_child, &locked.disk), 1);
+    drop(child);
+    drop(map);
+    assert_eq!(ours(), 0);
+}
+
+#[test]
+fn a_file_without_a_name_is_read_in_blocks_too() {
+    let locked = match Locked::new() {
+        Ok(locked) => locked,
+        Err(why) => skip!("no loop device with an ext4 here: {why}"),
+    };
+    fs::remove_file(locked.disk.file()).unwrap();
     let stats = read_cold(&locked).stats();
-    assert!(stats.pages_read_ahead > 0, "{stats:?}");
-    assert_eq!(lab::cached(&other).unwrap().cached_pages, 0, "another file was read ahead");
+    assert!(stats.pages_in_blocks > 0, "{stats:?}");
+}
+
+#[test]
+fn a_private_mapping_is_read_page_by_page() {
+    let locked = match Locked::new() {
+        Ok(locked) => locked,
+        Err(why) => skip!("no loop device with an ext4 here: {why}"),
+    };
+    // SAFETY: nobody changes the file.
+    let map = unsafe { MmapOptions::new().map_copy_read_only(&locked.file) }.unwrap();
+    stroll(&map);
+    let stats = map.stats();
+    assert_eq!(stats.pages_in_blocks, 0, "{stats:?}");
 }
 
 #[test]

@@ -60,9 +60,9 @@ impl Explicit {
             if piece.what == What::Map {
                 self.mapped.extend(&piece.spans);
             }
-            let fetch = self.fetch.get_or_insert_with(|| {
-                Madvise::new(shared.facts, 0, shared.span, shared.offset)
-            });
+            let fetch = self
+                .fetch
+                .get_or_insert_with(|| Madvise::new(shared.facts, 0, shared.span, shared.offset));
             piece.carry_out(shared, fetch, before_fetch);
         }
         !self.queue.is_empty()

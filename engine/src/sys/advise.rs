@@ -127,6 +127,12 @@ pub(crate) fn has_populate_for_stores() -> bool {
     *HAS.get_or_init(|| is_known(MADV_POPULATE_WRITE))
 }
 
+/// Whether this kernel has huge pages at all, so that a mapping may be advised to use them.
+#[cfg(feature = "lab")]
+pub(crate) fn has_huge_pages() -> bool {
+    is_known(libc::MADV_HUGEPAGE)
+}
+
 /// Whether this kernel knows `advice` at all: asked with an empty range, which changes nothing.
 pub(crate) fn is_known(advice: libc::c_int) -> bool {
     advise(Span { addr: 0, len: 0 }, advice).is_ok()

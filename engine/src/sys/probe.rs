@@ -28,7 +28,7 @@ pub fn tried() -> Vec<Tried> {
         ("MADV_POPULATE_READ", advise::has_populate()),
         ("process_madvise", advise::batches_work(span)),
         ("MADV_GUARD_INSTALL", advise::is_known(MADV_GUARD_INSTALL)),
-        ("MADV_HUGEPAGE", advise::is_known(libc::MADV_HUGEPAGE)),
+        ("MADV_HUGEPAGE", advise::has_huge_pages()),
     ]
     .map(|(name, works)| Tried { name, works })
     .to_vec()

@@ -141,3 +141,6 @@ impl Inner {
         blocks.retain(|&other| other != block);
     }
 }
+
+#[cfg(test)]
+mod tests;
