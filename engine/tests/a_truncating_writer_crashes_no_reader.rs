@@ -102,7 +102,7 @@ struct Target {
 
 impl Target {
     fn new(place: Place) -> Target {
-        let dir = tempfile::tempdir_in(place.dir()).unwrap();
+        let dir = place.folder();
         let path = dir.path().join("target");
         let file = File::options().read(true).write(true).create_new(true).open(path).unwrap();
         let target = Target { file, contents: (0..FILE_LEN).map(byte).collect(), _dir: dir };

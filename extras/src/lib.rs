@@ -18,3 +18,4 @@ pub mod mapping_cache;
 pub mod pmem;
 pub mod shm;
 pub mod snapshot;
+mod space;

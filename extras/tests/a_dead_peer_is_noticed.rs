@@ -151,3 +151,40 @@ fn a_party_that_is_killed_is_noticed() {
     assert!(matches!(latch.wait(None), Err(ShmError::PeerDied)));
     killed.join().unwrap();
 }
+
+/// Killed anywhere in a stream of numbers, in the middle of one as well: what comes is the beginning of the stream.
+#[test]
+fn a_sender_that_is_killed_in_the_middle_leaves_the_beginning() {
+    for round in 0..40 {
+        let channel = Channel::anonymous(CAPACITY_MIN).unwrap();
+        let mut receiver = channel.receiver().unwrap();
+        let child = ForkedChild::start(|| {
+            let mut sender = channel.sender().unwrap();
+            // Of no length that divides the ring.
+            let numbers = |from: u64| (from..from + 999).flat_map(u64::to_ne_bytes);
+            for block in 0.. {
+                let message: Vec<u8> = numbers(block * 999).collect();
+                if sender.send(&message).is_err() {
+                    return 1;
+                }
+            }
+            0
+        });
+        let mut child = Some(child.unwrap());
+        let (mut all, mut buffer) = (Vec::new(), [0; 777]);
+        let error = loop {
+            match receiver.receive(&mut buffer) {
+                Ok(len) => all.extend_from_slice(&buffer[..len]),
+                Err(error) => break error,
+            }
+            if all.len() > 3001 * round {
+                child.take().inspect(ForkedChild::kill);
+            }
+        };
+        assert!(matches!(error, ShmError::PeerDied), "{error}");
+        let (words, rest) = all.as_chunks::<8>();
+        assert!((0..).zip(words).all(|(at, word)| u64::from_ne_bytes(*word) == at));
+        let next = (words.len() as u64).to_ne_bytes();
+        assert_eq!(rest, &next[..rest.len()]);
+    }
+}

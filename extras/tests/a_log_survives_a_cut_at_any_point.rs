@@ -198,3 +198,63 @@ fn what_is_no_log_or_a_damaged_one_is_an_error() {
         }
     }
 }
+
+/// A medium whose persists fail from some number on, though what was stored may well reach the disk.
+struct Failing {
+    memory: Fragile,
+    persists_left: usize,
+}
+
+impl Medium for Failing {
+    fn len(&self) -> usize {
+        self.memory.len()
+    }
+
+    fn read(&self, offset: usize, bytes: &mut [u8]) {
+        self.memory.read(offset, bytes);
+    }
+
+    fn write(&mut self, offset: usize, bytes: &[u8]) {
+        self.memory.write(offset, bytes);
+    }
+
+    fn load(&self, offset: usize) -> u64 {
+        self.memory.load(offset)
+    }
+
+    fn store(&mut self, offset: usize, value: u64) {
+        self.memory.store(offset, value);
+    }
+
+    fn persist(&mut self, range: Range<usize>) -> io::Result<()> {
+        match self.persists_left.checked_sub(1) {
+            Some(left) => self.persists_left = left,
+            None => return Err(io::Error::from_raw_os_error(5)),
+        }
+        self.memory.persist(range)
+    }
+}
+
+/// After an append that failed nobody knows where the log on the disk ends, so nothing is written over what may be a
+/// record of it.
+#[test]
+fn a_log_whose_device_failed_takes_no_more_until_it_is_opened_again() {
+    // Two persists make the log, and two more each record: the fourth record fails in its first or its second one.
+    for persists_left in [8, 9] {
+        let memory = Fragile::new(vec![0; LEN]);
+        let mut log = AppendLog::open(Failing { memory, persists_left }).unwrap();
+        for record in [&b"first"[..], b"second", b"third"] {
+            log.append(record).unwrap();
+        }
+        for record in [&b"a long record that fails"[..], b"x", b""] {
+            assert!(matches!(log.append(record), Err(LogError::Device(_))));
+            // All that was stored has reached the disk, whatever was said of it.
+            let memory = Fragile::new(log.medium().memory.seen.clone());
+            let opened = AppendLog::open(memory).unwrap();
+            let records: Vec<Vec<u8>> = opened.records().collect();
+            assert_eq!(records[..3], [b"first".to_vec(), b"second".to_vec(), b"third".to_vec()]);
+            assert!(matches!(&records[3..], [] | [_]), "{records:?}");
+            assert!(records.get(3).is_none_or(|last| last == b"a long record that fails"));
+        }
+    }
+}

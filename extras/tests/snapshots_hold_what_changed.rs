@@ -66,10 +66,10 @@ proptest! {
     ) {
         let dir = tempfile::tempdir().unwrap();
         let mut file = bytes;
-        if has_magic && file.len() >= 24 {
-            file[..8].copy_from_slice(b"mmsnap01");
+        if has_magic && file.len() >= 32 {
+            file[..8].copy_from_slice(b"mmsnap02");
             if let Some(count) = count {
-                file[16..24].copy_from_slice(&count.to_le_bytes());
+                file[24..32].copy_from_slice(&count.to_le_bytes());
             }
         }
         fs::write(dir.path().join("000000.snapshot"), file).unwrap();
@@ -81,7 +81,7 @@ proptest! {
 #[test]
 fn a_length_is_not_believed_without_its_bytes() {
     let dir = tempfile::tempdir().unwrap();
-    let head = [&b"mmsnap01"[..], &u64::MAX.to_le_bytes(), &0_u64.to_le_bytes()].concat();
+    let head = [&b"mmsnap02"[..], &[7; 8], &u64::MAX.to_le_bytes(), &0_u64.to_le_bytes()].concat();
     fs::write(dir.path().join("000000.snapshot"), head).unwrap();
     assert!(matches!(
         restore(dir.path(), 0),
@@ -120,8 +120,30 @@ fn a_snapshot_holds_the_pages_that_were_stored_to() {
     }
     let taken = snapshots.take().unwrap();
     assert_eq!((taken.stored_bytes, taken.ranges), (3 * PAGE as u64, 2));
-    assert_eq!(fs::metadata(&taken.path).unwrap().len(), 24 + 2 * 16 + 3 * PAGE as u64);
+    assert_eq!(fs::metadata(&taken.path).unwrap().len(), 32 + 2 * 16 + 3 * PAGE as u64);
     assert_eq!(snapshots.take().unwrap().stored_bytes, 0);
+}
+
+/// The second one has written over the first snapshots of the first one; the others are still there, and mean nothing
+/// without those.
+#[test]
+fn snapshots_of_two_programs_are_not_mixed() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(mut first) = begin(MmapMut::map_anon(LEN).unwrap(), dir.path()) else { return };
+    first.map_mut()[0] = 1;
+    first.take().unwrap();
+    first.map_mut()[5 * PAGE] = 2;
+    first.take().unwrap();
+    let whole = first.take_all().unwrap();
+    let model = first.map().to_vec();
+    drop(first);
+    let second = begin(MmapMut::map_anon(LEN).unwrap(), dir.path()).unwrap();
+    assert!(restore(dir.path(), 0).unwrap() == second.map()[..]);
+    for number in [1, 2] {
+        let restored = restore(dir.path(), number);
+        assert!(matches!(restored, Err(SnapshotError::Damaged { .. })), "{number}");
+    }
+    assert!(restore(dir.path(), whole.number).unwrap() == model, "it needs none before it");
 }
 
 /// A full or vanished folder costs one snapshot, and the next one holds everything.

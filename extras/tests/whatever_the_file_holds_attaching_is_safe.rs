@@ -150,8 +150,23 @@ fn a_peer_that_writes_nonsense_is_told_on() {
         receiver.receive_exact(&mut [0; 5]).unwrap();
         let file = File::options().write(true).open(&path).unwrap();
         file.write_all_at(&nonsense.to_ne_bytes(), 128).unwrap();
-        let error = receiver.receive(&mut [0; 10]).unwrap_err();
-        assert!(matches!(error, ShmError::Corrupt { .. }), "{nonsense}: {error}");
+        // And told on again, also to whoever wants more than the ring holds.
+        for wanted in [10, 3 * CAPACITY_MIN] {
+            let error = receiver.receive(&mut vec![0; wanted]).unwrap_err();
+            assert!(matches!(error, ShmError::Corrupt { .. }), "{nonsense}: {error}");
+        }
+    }
+    // The receiver's position, beyond what was sent.
+    let dir = tempfile::tempdir().unwrap();
+    let path = good(dir.path(), "channel");
+    let channel = Channel::open(&path).unwrap();
+    let mut sender = channel.sender().unwrap();
+    sender.send(&vec![1; CAPACITY_MIN]).unwrap();
+    let file = File::options().write(true).open(&path).unwrap();
+    file.write_all_at(&(CAPACITY_MIN as u64 + 1).to_ne_bytes(), 256).unwrap();
+    for _ in 0..2 {
+        let error = sender.send(&[1; 10]).unwrap_err();
+        assert!(matches!(error, ShmError::Corrupt { .. }), "{error}");
     }
 }
 

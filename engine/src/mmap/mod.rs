@@ -18,6 +18,7 @@ mod flags;
 mod mapping;
 mod mutable;
 mod options;
+mod origin;
 #[cfg(all(target_os = "linux", not(elsewhere)))]
 mod placed;
 #[cfg(all(target_os = "linux", not(elsewhere)))]
@@ -51,5 +52,6 @@ pub use read_only::Mmap;
 pub use view::ReaderView;
 
 use flags::Flags;
-use mapping::{Backing, Mapping, Origin};
+use mapping::Mapping;
+use origin::{Backing, Origin};
 use presence::{Extent, Presence};

@@ -6,7 +6,7 @@ use std::ops::{Deref, DerefMut, Range, RangeBounds};
 use memmap2::RemapOptions;
 use memmap2::{Advice, UncheckedAdvice};
 
-use super::mapping::Origin;
+use super::origin::Origin;
 use super::range::{clip, clip_many};
 use super::{Mapping, Mmap, MmapAsRawDesc, MmapOptions};
 #[cfg(all(target_os = "linux", not(elsewhere)))]

@@ -19,7 +19,7 @@ pub(crate) struct Named {
 
 impl Named {
     pub(crate) fn new(place: Place, len: usize) -> Named {
-        let dir = TempDir::new_in(place.dir()).unwrap();
+        let dir = place.folder();
         let path = dir.path().join("a file");
         fs::write(&path, vec![7; len]).unwrap();
         let file = File::options().read(true).write(true).open(&path).unwrap();

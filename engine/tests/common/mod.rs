@@ -59,6 +59,12 @@ impl Place {
         }
     }
 
+    /// A folder there. If this process dies and [`in_child`] started it, that one removes it.
+    pub(crate) fn folder(self) -> tempfile::TempDir {
+        let prefix = prefix_of(std::process::id());
+        tempfile::Builder::new().prefix(&prefix).tempdir_in(self.dir()).unwrap()
+    }
+
     /// A file without a name and without bytes; `None` where the place is not what it should be.
     pub(crate) fn file(self) -> Option<File> {
         const TMPFS_MAGIC: i64 = 0x0102_1994;
@@ -283,7 +289,10 @@ pub(crate) fn in_child_with(role: &str, prepare: impl FnOnce(&mut Command)) {
     let arguments = ["--exact", test, "--nocapture", "--include-ignored", "--test-threads=1"];
     command.args(arguments).env(ROLE, role).stdin(Stdio::null());
     prepare(&mut command);
-    let child = command.output().unwrap();
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let pid = child.id();
+    let child = child.wait_with_output().unwrap();
+    remove_folders_of(pid);
     let out = String::from_utf8_lossy(&child.stdout);
     let err = String::from_utf8_lossy(&child.stderr);
     assert!(child.status.success(), "{role}: {}\n{out}\n{err}", child.status);
@@ -291,6 +300,23 @@ pub(crate) fn in_child_with(role: &str, prepare: impl FnOnce(&mut Command)) {
     for line in out.lines() {
         if let Some(at) = ["SKIPPED:", "seen:"].iter().find_map(|word| line.find(word)) {
             println!("{}", &line[at..]);
+        }
+    }
+}
+
+/// How the folders of a process of these tests begin.
+fn prefix_of(pid: u32) -> String {
+    format!(".mmap-ahead-test-{pid}-")
+}
+
+/// Removes what a process left that died before it could.
+fn remove_folders_of(pid: u32) {
+    for place in Place::ALL {
+        let entries = fs::read_dir(place.dir()).into_iter().flatten().flatten();
+        for entry in entries {
+            if entry.file_name().to_string_lossy().starts_with(&prefix_of(pid)) {
+                fs::remove_dir_all(entry.path()).unwrap();
+            }
         }
     }
 }

@@ -24,7 +24,7 @@ impl Named {
     /// `None` where `place` is not what it should be.
     pub(crate) fn new(place: Place, len: usize) -> Option<Named> {
         place.file()?;
-        let dir = tempfile::tempdir_in(place.dir()).ok()?;
+        let dir = place.folder();
         let named = Named { dir, len };
         let file = fs::File::create(named.path()).ok()?;
         write_numbered(&file, len);

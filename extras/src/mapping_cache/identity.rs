@@ -1,6 +1,7 @@
 //! By what a file, and a state of it, is known again.
 
 use std::fs::Metadata;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 
 /// Device and inode. An inode that is mapped is not used again for another file.
@@ -15,27 +16,40 @@ pub(super) struct FileId {
 pub(super) struct Identity {
     pub(super) file: FileId,
     pub(super) len: u64,
-    /// Seconds and nanoseconds. mtime can be set back by anybody who may write; ctime cannot.
-    mtime: (i64, i64),
-    ctime: (i64, i64),
+    /// Nanoseconds, which wrap in 2262: they are only compared. mtime can be set back by anybody who may
+    /// write; ctime cannot.
+    mtime: i64,
+    ctime: i64,
 }
 
 impl Identity {
-    pub(super) fn of(facts: &Metadata) -> Identity {
-        Identity {
+    /// # Errors
+    /// `InvalidInput` when it is no regular file.
+    pub(super) fn of(facts: &Metadata) -> io::Result<Identity> {
+        if !facts.is_file() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "only regular files are mapped",
+            ));
+        }
+        Ok(Identity {
             file: FileId { device: facts.dev(), inode: facts.ino() },
             len: facts.len(),
-            mtime: (facts.mtime(), facts.mtime_nsec()),
-            ctime: (facts.ctime(), facts.ctime_nsec()),
-        }
+            mtime: nanoseconds(facts.mtime(), facts.mtime_nsec()),
+            ctime: nanoseconds(facts.ctime(), facts.ctime_nsec()),
+        })
     }
+}
+
+fn nanoseconds(seconds: i64, part: i64) -> i64 {
+    seconds.wrapping_mul(1_000_000_000).wrapping_add(part)
 }
 
 #[cfg(test)]
 impl Identity {
-    /// A file with this inode, which is as many bytes long.
-    pub(super) fn of_test(number: u64) -> Identity {
+    /// A file with this inode, which is as many bytes long and was changed at `ctime`.
+    pub(super) fn of_test(number: u64, ctime: i64) -> Identity {
         let file = FileId { device: 1, inode: number };
-        Identity { file, len: number, mtime: (0, 0), ctime: (0, 0) }
+        Identity { file, len: number, mtime: 0, ctime }
     }
 }

@@ -1,40 +1,43 @@
 //! Entries by file and by the time of their last use. Pure: no clock, no system call.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::identity::{FileId, Identity};
+
+/// A number for each use, larger for later ones.
+type Tick = u64;
 
 pub(super) struct Entry<M> {
     pub(super) identity: Identity,
     pub(super) map: Arc<M>,
+    /// By which it was asked for, when it was mapped.
+    path: Arc<Path>,
+    /// When it was last used.
+    used: AtomicU64,
+    /// Under which tick it is queued: that of its last use, or of an earlier one.
+    queued: Tick,
 }
 
 /// Entries, the one that was used longest ago first.
 ///
-/// They lie in a ring in the order of their use: a hit changes six links, however many entries there are.
+/// A hit writes one number into its entry, and many threads may hit at once. The order is put right when
+/// it is asked for: whoever was used since it was queued is queued again, once for all its uses.
 pub(super) struct Lru<M> {
-    places: HashMap<FileId, usize>,
-    /// The first is of no entry: the ring begins and ends there.
-    slots: Vec<Slot<M>>,
-    free: Vec<usize>,
+    entries: HashMap<FileId, Entry<M>>,
+    queue: BTreeMap<Tick, FileId>,
+    /// Where a path led when its file was mapped.
+    led: HashMap<Arc<Path>, FileId>,
+    ticks: AtomicU64,
     bytes: u64,
 }
 
-struct Slot<M> {
-    /// Which slot was used next after this one, and which before. The newest has the first slot after it.
-    newer: usize,
-    older: usize,
-    entry: Option<Entry<M>>,
-}
-
-/// The place of the slot without an entry.
-const ENDS: usize = 0;
-
 impl<M> Lru<M> {
     pub(super) fn new() -> Lru<M> {
-        let ends = Slot { newer: ENDS, older: ENDS, entry: None };
-        Lru { places: HashMap::new(), slots: vec![ends], free: Vec::new(), bytes: 0 }
+        let (entries, queue, led) = (HashMap::new(), BTreeMap::new(), HashMap::new());
+        Lru { entries, queue, led, ticks: AtomicU64::new(0), bytes: 0 }
     }
 
     /// Bytes of the files of all entries.
@@ -43,105 +46,128 @@ impl<M> Lru<M> {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.places.len()
+        self.entries.len()
     }
 
-    /// The entry of `file`, now the most recently used.
-    pub(super) fn touch(&mut self, file: FileId) -> Option<&Entry<M>> {
-        let place = *self.places.get(&file)?;
-        self.unlink(place);
-        self.link_as_newest(place);
-        self.slots[place].entry.as_ref()
-    }
-
-    /// Takes in an entry, as the most recently used. There must be none of this file.
-    pub(super) fn insert(&mut self, entry: Entry<M>) {
-        let file = entry.identity.file;
-        self.bytes += entry.identity.len;
-        let slot = Slot { newer: ENDS, older: ENDS, entry: Some(entry) };
-        let place = self.free.pop().unwrap_or(self.slots.len());
-        match self.slots.get_mut(place) {
-            Some(free) => *free = slot,
-            None => self.slots.push(slot),
+    /// The mapping of a file in just this state, now the most recently used.
+    pub(super) fn touch(&self, identity: &Identity) -> Option<&Arc<M>> {
+        let entry = self.entries.get(&identity.file)?;
+        if entry.identity != *identity {
+            return None;
         }
-        self.link_as_newest(place);
-        let before = self.places.insert(file, place);
-        assert!(before.is_none(), "two entries of one file");
+        entry.used.store(self.tick(), Ordering::Relaxed);
+        Some(&entry.map)
     }
 
-    pub(super) fn remove(&mut self, file: FileId) -> Option<Entry<M>> {
-        let place = self.places.remove(&file)?;
-        self.unlink(place);
-        self.free.push(place);
-        let entry = self.slots[place].entry.take()?;
+    /// Takes in what `path` leads to, as the most recently used, and gives back what was there of the same file.
+    pub(super) fn insert(
+        &mut self,
+        path: &Path,
+        identity: Identity,
+        map: Arc<M>,
+    ) -> Option<Entry<M>> {
+        let before = self.remove(identity.file);
+        let (path, queued): (Arc<Path>, _) = (path.into(), self.tick());
+        self.bytes += identity.len;
+        self.queue.insert(queued, identity.file);
+        self.led.insert(Arc::clone(&path), identity.file);
+        let entry = Entry { identity, map, path, used: AtomicU64::new(queued), queued };
+        self.entries.insert(identity.file, entry);
+        before
+    }
+
+    /// Takes out what `path` led to, unless it leads there still, and in just this state: `now`, or nowhere.
+    pub(super) fn remove_stale(&mut self, path: &Path, now: Option<&Identity>) -> Option<Entry<M>> {
+        let file = self.led.get(path).copied().or(now.map(|now| now.file))?;
+        let held = self.entries.get(&file)?;
+        if Some(&held.identity) == now { None } else { self.remove(file) }
+    }
+
+    pub(super) fn remove_oldest(&mut self) -> Option<Entry<M>> {
+        loop {
+            let (tick, file) = self.queue.pop_first()?;
+            let entry = self.entries.get_mut(&file).expect("what is queued is held");
+            let used = *entry.used.get_mut();
+            // Nobody was used before the first of the queue.
+            if used == tick {
+                return self.remove(file);
+            }
+            entry.queued = used;
+            self.queue.insert(used, file);
+        }
+    }
+
+    fn remove(&mut self, file: FileId) -> Option<Entry<M>> {
+        let entry = self.entries.remove(&file)?;
+        self.queue.remove(&entry.queued);
+        if self.led.get(&entry.path) == Some(&file) {
+            self.led.remove(&entry.path);
+        }
         self.bytes -= entry.identity.len;
         Some(entry)
     }
 
-    pub(super) fn remove_oldest(&mut self) -> Option<Entry<M>> {
-        let oldest = self.slots[ENDS].newer;
-        let file = self.slots[oldest].entry.as_ref()?.identity.file;
-        self.remove(file)
-    }
-
-    fn unlink(&mut self, place: usize) {
-        let Slot { newer, older, .. } = self.slots[place];
-        self.slots[older].newer = newer;
-        self.slots[newer].older = older;
-    }
-
-    fn link_as_newest(&mut self, place: usize) {
-        let newest = self.slots[ENDS].older;
-        self.slots[newest].newer = place;
-        self.slots[place].older = newest;
-        self.slots[place].newer = ENDS;
-        self.slots[ENDS].older = place;
+    fn tick(&self) -> Tick {
+        self.ticks.fetch_add(1, Ordering::Relaxed)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
     use proptest::prelude::*;
 
-    fn entry(number: u64) -> Entry<u64> {
-        Entry { identity: Identity::of_test(number), map: Arc::new(number) }
+    /// One of the names of a file.
+    fn path(number: u64, name: u64) -> PathBuf {
+        format!("{number}/{name}").into()
     }
 
-    fn file(number: u64) -> FileId {
-        Identity::of_test(number).file
+    fn file(number: u64) -> Identity {
+        Identity::of_test(number, 0)
     }
 
     proptest! {
         /// Against a list in which the oldest is the first.
         #[test]
         fn it_is_a_list_in_the_order_of_use(
-            steps in prop::collection::vec((0_u8..4, 0_u64..12), 0..200),
+            steps in prop::collection::vec((0_u8..6, 0_u64..12), 0..200),
         ) {
             let (mut lru, mut model) = (Lru::new(), Vec::<u64>::new());
             for (step, number) in steps {
-                let at = model.iter().position(|&one| one == number);
+                let held = model.iter().position(|&one| one == number);
+                let first = path(number, 0);
                 match step {
-                    0 if at.is_none() => {
-                        lru.insert(entry(number));
+                    0 => {
+                        let before = lru.insert(&first, file(number), Arc::new(number));
+                        prop_assert_eq!(before.map(|entry| *entry.map), held.map(|at| model.remove(at)));
                         model.push(number);
                     }
-                    1 => {
-                        let removed = lru.remove(file(number)).map(|entry| *entry.map);
-                        prop_assert_eq!(removed, at.map(|at| model.remove(at)));
+                    1 | 2 => {
+                        prop_assert!(lru.remove_stale(&first, Some(&file(number))).is_none());
+                        // By its path that leads nowhere now, or by another one, as a file that changed.
+                        let changed = Identity::of_test(number, 1);
+                        prop_assert_eq!(lru.touch(&changed), None);
+                        let removed = match step {
+                            1 => lru.remove_stale(&first, None),
+                            _ => lru.remove_stale(&path(number, 1), Some(&changed)),
+                        };
+                        prop_assert_eq!(removed.map(|entry| *entry.map), held.map(|at| model.remove(at)));
                     }
-                    2 => {
+                    3 => {
                         let oldest = lru.remove_oldest().map(|entry| *entry.map);
                         prop_assert_eq!(oldest, (!model.is_empty()).then(|| model.remove(0)));
                     }
                     _ => {
-                        let touched = lru.touch(file(number)).map(|entry| *entry.map);
-                        let moved = at.map(|at| model.remove(at));
+                        let touched = lru.touch(&file(number)).map(|map| **map);
+                        let moved = held.map(|at| model.remove(at));
                         model.extend(moved);
                         prop_assert_eq!(touched, moved);
                     }
                 }
-                prop_assert_eq!(lru.len(), model.len());
+                let lens = [lru.len(), lru.queue.len(), lru.led.len()];
+                prop_assert_eq!(lens, [model.len(); 3]);
                 prop_assert_eq!(lru.bytes(), model.iter().sum::<u64>());
             }
             let left: Vec<u64> = std::iter::from_fn(|| lru.remove_oldest()).map(|e| *e.map).collect();

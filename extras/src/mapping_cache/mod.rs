@@ -5,11 +5,12 @@
 //! anew although it is in memory all the time. A server of many small files pays that for each request.
 //! The idea is the mapping cache of Choi, Kim and Han, whose map-ahead (HotStorage 2017) this project
 //! begins with. Nothing uses it unless it is made: it holds address space, and the mappings of
-//! files that are removed meanwhile keep their disk space until they are found stale or evicted.
+//! files that are removed meanwhile keep their disk space until their path is asked for again or they are evicted.
 //!
 //! # What a hit costs
 //!
-//! One stat(2), and a lock for a moment. The file is neither opened nor mapped nor faulted in.
+//! One stat(2), and a lock for a moment, which hits share. The file is neither opened nor mapped nor faulted
+//! in. Whether it may be read is asked when it is mapped, and again when its permissions have changed.
 //!
 //! # When a mapping is not used again
 //!
@@ -25,11 +26,14 @@ mod lru;
 
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use identity::Identity;
-use lru::{Entry, Lru};
+use lru::Lru;
+use rustix::fs::OFlags;
 
 /// The most mappings that a cache holds, whatever their size: a process may have 65,530 areas
 /// (vm.max_map_count), and others want some.
@@ -59,12 +63,16 @@ pub const MAPPINGS_MAX: usize = 16_384;
 pub struct MappingCache<M, F> {
     map: F,
     limit_bytes: u64,
-    held: Mutex<Held<M>>,
+    held: RwLock<Held<M>>,
 }
 
 struct Held<M> {
     lru: Lru<M>,
-    stats: CacheStats,
+    /// Counted by whoever only reads the rest.
+    hits: AtomicU64,
+    misses: u64,
+    stale: u64,
+    evicted: u64,
 }
 
 /// What a [`MappingCache`] has done.
@@ -74,7 +82,7 @@ pub struct CacheStats {
     pub hits: u64,
     /// Requests for which a file was mapped, also those for [`stale`](CacheStats::stale) ones.
     pub misses: u64,
-    /// Mappings given up because their file had changed.
+    /// Mappings given up because their file had changed, or their path led elsewhere.
     pub stale: u64,
     /// Mappings given up for want of room.
     pub evicted: u64,
@@ -89,78 +97,96 @@ impl<M, F: Fn(&File) -> io::Result<M>> MappingCache<M, F> {
     /// [`MAPPINGS_MAX`] of them. What a user still holds after it was evicted is not counted. With a
     /// limit of 0 every request maps anew.
     pub fn new(limit_bytes: u64, map: F) -> MappingCache<M, F> {
-        let held = Held { lru: Lru::new(), stats: CacheStats::default() };
-        MappingCache { map, limit_bytes, held: Mutex::new(held) }
+        let hits = AtomicU64::new(0);
+        let held = Held { lru: Lru::new(), hits, misses: 0, stale: 0, evicted: 0 };
+        MappingCache { map, limit_bytes, held: RwLock::new(held) }
     }
 
     /// The mapping of the file at `path`, as it is now. It lives as long as any of its holders.
     ///
     /// # Errors
-    /// Those of stat(2) and open(2), and those of the function that maps (an empty file, with most).
+    /// Those of stat(2) and open(2), and those of the function that maps. `InvalidInput` for what is no regular
+    /// file: a directory, a pipe (which is not waited for), a device.
     pub fn get(&self, path: impl AsRef<Path>) -> io::Result<Arc<M>> {
         let path = path.as_ref();
-        let identity = Identity::of(&std::fs::metadata(path)?);
+        let looked = std::fs::metadata(path).and_then(|facts| Identity::of(&facts));
+        let identity = looked.inspect_err(|_| self.give_up_stale(path, None))?;
         if let Some(map) = self.hit(&identity) {
             return Ok(map);
         }
-        let file = File::open(path)?;
+        self.give_up_stale(path, Some(&identity));
+        // A pipe that came in its place meanwhile is not waited for.
+        let flags = OFlags::NONBLOCK.bits() as i32;
+        let file = File::options().read(true).custom_flags(flags).open(path)?;
         // Of what was opened, and before it is mapped: a change after this is seen at the next request.
-        let identity = Identity::of(&file.metadata()?);
+        let identity = Identity::of(&file.metadata()?)?;
         let map = Arc::new((self.map)(&file)?);
-        self.keep(identity, &map);
+        self.keep(path, identity, &map);
         Ok(map)
     }
 
     /// Gives up every mapping.
     pub fn clear(&self) {
-        let given_up = std::mem::replace(&mut self.held().lru, Lru::new());
+        let given_up = std::mem::replace(&mut self.changed().lru, Lru::new());
         // Unmapped after the lock is gone.
         drop(given_up);
     }
 
     /// The counters, at one moment.
     pub fn stats(&self) -> CacheStats {
-        let held = self.held();
-        let (bytes, mappings) = (held.lru.bytes(), held.lru.len() as u64);
-        CacheStats { bytes, mappings, ..held.stats }
+        let held = self.changed();
+        CacheStats {
+            hits: held.hits.load(Ordering::Relaxed),
+            misses: held.misses,
+            stale: held.stale,
+            evicted: held.evicted,
+            bytes: held.lru.bytes(),
+            mappings: held.lru.len() as u64,
+        }
     }
 
     fn hit(&self, identity: &Identity) -> Option<Arc<M>> {
-        let mut held = self.held();
-        let entry = held.lru.touch(identity.file)?;
-        if entry.identity == *identity {
-            let map = Arc::clone(&entry.map);
-            held.stats.hits += 1;
-            return Some(map);
-        }
-        let stale = held.lru.remove(identity.file);
-        held.stats.stale += 1;
+        let held = self.read();
+        let map = Arc::clone(held.lru.touch(identity)?);
+        held.hits.fetch_add(1, Ordering::Relaxed);
+        Some(map)
+    }
+
+    /// What `path` led to, when it leads to another file `now`, to another state of it, or nowhere.
+    fn give_up_stale(&self, path: &Path, now: Option<&Identity>) {
+        let mut held = self.changed();
+        let stale = held.lru.remove_stale(path, now);
+        held.stale += u64::from(stale.is_some());
         drop(held);
         // Unmapped after the lock is gone.
         drop(stale);
-        None
     }
 
-    fn keep(&self, identity: Identity, map: &Arc<M>) {
+    fn keep(&self, path: &Path, identity: Identity, map: &Arc<M>) {
         let mut given_up = Vec::new();
-        let mut held = self.held();
-        held.stats.misses += 1;
+        let mut held = self.changed();
+        held.misses += 1;
         if identity.len <= self.limit_bytes {
             // Another thread may have mapped the same file meanwhile: the later one stays.
-            given_up.extend(held.lru.remove(identity.file));
-            held.lru.insert(Entry { identity, map: Arc::clone(map) });
+            given_up.extend(held.lru.insert(path, identity, Arc::clone(map)));
         }
         while held.lru.bytes() > self.limit_bytes || held.lru.len() > MAPPINGS_MAX {
             given_up.extend(held.lru.remove_oldest());
-            held.stats.evicted += 1;
+            held.evicted += 1;
         }
         drop(held);
+        // Unmapped after the lock is gone.
         drop(given_up);
     }
 
     /// A thread that panicked under the lock left nothing half done.
-    fn held(&self) -> MutexGuard<'_, Held<M>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    fn read(&self) -> RwLockReadGuard<'_, Held<M>> {
+        self.held.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// To be changed, by one thread at a time.
+    fn changed(&self) -> RwLockWriteGuard<'_, Held<M>> {
+        self.held.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -46,8 +46,9 @@ pub enum LogError {
         /// What is left.
         left: usize,
     },
-    /// The device failed: whether the last record is there is unknown until the log is opened again.
-    #[error("the log could not be made durable: {0}")]
+    /// The device failed: whether the last record is there is unknown until the log is opened again, and
+    /// it takes no more until then.
+    #[error("the log could not be made durable, open it again: {0}")]
     Device(#[from] io::Error),
 }
 
@@ -75,6 +76,14 @@ pub struct AppendLog<M> {
     medium: M,
     /// Bytes of records; what is committed.
     end: usize,
+    /// Where the log on the medium ends may be unknown.
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Sound,
+    Failed,
 }
 
 impl<M: Medium> AppendLog<M> {
@@ -93,7 +102,7 @@ impl<M: Medium> AppendLog<M> {
             _ => return Err(LogError::NotALog { why: "it begins with something else" }),
         }
         let end = committed(&medium)?;
-        Ok(AppendLog { medium, end })
+        Ok(AppendLog { medium, end, state: State::Sound })
     }
 
     /// Appends one record, of any length also none. Durable when it returns.
@@ -101,11 +110,16 @@ impl<M: Medium> AppendLog<M> {
     /// # Errors
     /// [`LogError::Full`], [`LogError::Device`].
     pub fn append(&mut self, record: &[u8]) -> Result<(), LogError> {
+        if self.state == State::Failed {
+            return Err(LogError::Device(io::Error::other("an earlier record failed")));
+        }
         let (needs, left) = (space_of(record.len()), self.left());
         if needs > left {
             return Err(LogError::Full { needs, left });
         }
         let at = RECORDS_AT + self.end;
+        // What failed may reach the medium later: nothing is written over it.
+        self.state = State::Failed;
         self.medium.write(at, &(record.len() as u64).to_ne_bytes());
         self.medium.write(at + LEN_LEN, record);
         self.medium.persist(at..at + LEN_LEN + record.len())?;
@@ -133,7 +147,7 @@ impl<M: Medium> AppendLog<M> {
     fn commit(&mut self, end: usize) -> Result<(), LogError> {
         self.medium.store(END_AT, end as u64);
         self.medium.persist(END_AT..END_AT + 8)?;
-        self.end = end;
+        (self.end, self.state) = (end, State::Sound);
         Ok(())
     }
 }

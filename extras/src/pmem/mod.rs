@@ -35,6 +35,8 @@ use std::sync::atomic::Ordering;
 
 use mmap_ahead::lab::{LineFlush, SharedMemory};
 
+use crate::space::take_space;
+
 pub use log::{AppendLog, LogError, Records};
 pub use medium::Medium;
 pub use ways::{BLOCK_LEN, STORE_LEN, StoreWay};
@@ -77,12 +79,16 @@ enum Way {
 }
 
 impl Pmem {
-    /// Maps all of `file`, which is open for reading and writing.
+    /// Maps all of `file`, which is open for reading and writing. Holes of it are given space, where the
+    /// file system can: a full disk is an error now, and no SIGBUS at some store.
     ///
     /// # Errors
-    /// `InvalidInput` for an empty file; those of mmap(2).
+    /// `InvalidInput` for an empty file; those of fallocate(2) (no space) and mmap(2).
     pub fn map(file: &File) -> io::Result<Pmem> {
         let len = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+        if len > 0 {
+            take_space(file, len as u64)?;
+        }
         let memory = SharedMemory::map_sync(file, len)?;
         let why_not = WhyNot::of(file, &memory);
         let way = match LineFlush::best() {

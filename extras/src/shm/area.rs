@@ -11,6 +11,7 @@ use rustix::fs::{MemfdFlags, SealFlags};
 
 use super::ShmError;
 use super::layout::MAGIC_AT;
+use crate::space::take_space;
 
 /// One open of the file and its mapping. A lock taken through it is gone when it is dropped, or when
 /// the process ends.
@@ -27,7 +28,9 @@ impl Area {
         let mut options = File::options();
         let options = options.read(true).write(true).create_new(true).mode(0o600);
         let file = options.open(path).map_err(ShmError::of("open"))?;
-        Area::sized(file, len).inspect_err(|_| {
+        // A full disk is an error now, and no SIGBUS at some store.
+        let taken = take_space(&file, len as u64).map_err(ShmError::of("fallocate"));
+        taken.and_then(|()| Area::sized(file, len)).inspect_err(|_| {
             // Half made, it is of no use to anybody.
             let _ = std::fs::remove_file(path);
         })

@@ -96,9 +96,12 @@ impl Side {
         if peer < self.peer {
             return Err(ShmError::Corrupt { why: "its position went back" });
         }
-        self.peer = peer;
         match sent.checked_sub(received) {
-            Some(filled) if filled <= self.capacity => Ok(filled),
+            Some(filled) if filled <= self.capacity => {
+                // Only a position that can be true: the next call goes by it.
+                self.peer = peer;
+                Ok(filled)
+            }
             _ => Err(ShmError::Corrupt { why: "its position is beyond the ring" }),
         }
     }

@@ -1,5 +1,5 @@
-//! A snapshot's file: a head of 24 bytes (magic, length of the mapping, number of ranges), start and length
-//! of each range, the bytes of the ranges one after the other. All numbers are u64, little-endian.
+//! A snapshot's file: a head of 32 bytes (magic, whose snapshot it is, length of the mapping, number of ranges),
+//! start and length of each range, the bytes of the ranges one after the other. All numbers are u64, little-endian.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
@@ -8,29 +8,37 @@ use std::path::{Path, PathBuf};
 
 use super::SnapshotError;
 
-const MAGIC: [u8; 8] = *b"mmsnap01";
-const HEAD_LEN: u64 = 24;
+const MAGIC: [u8; 8] = *b"mmsnap02";
+const HEAD_LEN: u64 = 32;
 const ENTRY_LEN: u64 = 16;
 
-pub(super) fn write(out: &mut impl Write, map: &[u8], ranges: &[Range<usize>]) -> io::Result<()> {
+pub(super) fn write(
+    out: &mut impl Write,
+    owner: u64,
+    map: &[u8],
+    ranges: &[Range<usize>],
+) -> io::Result<()> {
     out.write_all(&MAGIC)?;
-    put(out, map.len())?;
-    put(out, ranges.len())?;
+    put(out, owner)?;
+    put(out, map.len() as u64)?;
+    put(out, ranges.len() as u64)?;
     for range in ranges {
-        put(out, range.start)?;
-        put(out, range.len())?;
+        put(out, range.start as u64)?;
+        put(out, range.len() as u64)?;
     }
     ranges.iter().try_for_each(|range| out.write_all(&map[range.clone()]))
 }
 
-fn put(out: &mut impl Write, number: usize) -> io::Result<()> {
-    out.write_all(&(number as u64).to_le_bytes())
+fn put(out: &mut impl Write, number: u64) -> io::Result<()> {
+    out.write_all(&number.to_le_bytes())
 }
 
 /// A file whose head and table are right.
 pub(super) struct Snapshot {
     path: PathBuf,
     file: BufReader<File>,
+    /// Those of one chain have the same.
+    owner: u64,
     len: usize,
     ranges: Vec<Range<usize>>,
 }
@@ -47,9 +55,18 @@ impl Snapshot {
             Err(source) => return Err(SnapshotError::File { path, source }),
         };
         match read_table(&mut file, file_len) {
-            Ok((len, ranges)) => Ok(Snapshot { path, file, len, ranges }),
+            Ok((owner, len, ranges)) => Ok(Snapshot { path, file, owner, len, ranges }),
             Err(why) => Err(SnapshotError::Damaged { path, why }),
         }
+    }
+
+    /// An error when `later`, which needs this one, is of another chain.
+    pub(super) fn belongs_to(&self, later: &Snapshot) -> Result<(), SnapshotError> {
+        if self.owner == later.owner {
+            return Ok(());
+        }
+        let why = "it needs the one before it, which was written over";
+        Err(SnapshotError::Damaged { path: later.path.clone(), why })
     }
 
     /// Whether it needs none before it.
@@ -75,17 +92,18 @@ impl Snapshot {
     }
 }
 
-/// Length of the mapping and ranges, all of which lie in it, in order, and are in the file wholly.
+/// Owner, length of the mapping and ranges, all of which lie in it, in order, and are in the file wholly.
 fn read_table(
     file: &mut impl Read,
     file_len: u64,
-) -> Result<(usize, Vec<Range<usize>>), &'static str> {
+) -> Result<(u64, usize, Vec<Range<usize>>), &'static str> {
     const SHORT: &str = "it is too short";
     let mut magic = [0; 8];
     file.read_exact(&mut magic).map_err(|_| SHORT)?;
     if magic != MAGIC {
         return Err("it does not begin as one");
     }
+    let owner = get(file).ok_or(SHORT)?;
     let len = get(file).ok_or(SHORT)?;
     let count = get(file).ok_or(SHORT)?;
     if count > file_len.saturating_sub(HEAD_LEN) / ENTRY_LEN {
@@ -108,7 +126,7 @@ fn read_table(
         return Err("its length is not that of its ranges");
     }
     let len = usize::try_from(len).map_err(|_| "its mapping does not fit into memory")?;
-    Ok((len, ranges))
+    Ok((owner, len, ranges))
 }
 
 fn get(file: &mut impl Read) -> Option<u64> {

@@ -22,6 +22,7 @@
 mod format;
 
 use std::fs::{self, File};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, BufWriter};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -61,6 +62,8 @@ pub struct Snapshots {
     map: MmapMut,
     tracker: DirtyTracker,
     dir: PathBuf,
+    /// A number that no other chain of snapshots has.
+    owner: u64,
     next: u64,
     /// What an earlier snapshot that failed should have held.
     owed: Owed,
@@ -87,14 +90,15 @@ pub struct Taken {
 
 impl Snapshots {
     /// Begins to track `map` and takes the first snapshot, all of it, into the folder `dir`, which must be
-    /// there. Snapshots that are there already are written over, one after the other.
+    /// there. Snapshots that are there already are written over, one after the other; one that needed those cannot be
+    /// restored any more.
     ///
     /// # Errors
     /// [`SnapshotError::Tracking`] where no mechanism works; those of writing files.
     pub fn begin(mut map: MmapMut, dir: &Path) -> Result<Snapshots, SnapshotError> {
         let tracker = map.track_stores().map_err(SnapshotError::Tracking)?;
-        let dir = dir.to_owned();
-        let mut snapshots = Snapshots { map, tracker, dir, next: 0, owed: Owed::Everything };
+        let (dir, owner) = (dir.to_owned(), RandomState::new().build_hasher().finish());
+        let mut snapshots = Snapshots { map, tracker, dir, owner, next: 0, owed: Owed::Everything };
         snapshots.take()?;
         Ok(snapshots)
     }
@@ -143,7 +147,7 @@ impl Snapshots {
         self.owed = Owed::Everything;
         let number = self.next;
         let path = path_of(&self.dir, number);
-        write_whole(&path, &self.map, ranges)
+        write_whole(&path, self.owner, &self.map, ranges)
             .map_err(|source| SnapshotError::File { path: path.clone(), source })?;
         self.owed = Owed::Nothing;
         self.next += 1;
@@ -155,12 +159,14 @@ impl Snapshots {
 /// The bytes of the mapping as they were when snapshot `number` of the folder `dir` was taken.
 ///
 /// # Errors
-/// [`SnapshotError::Damaged`] for a file that is no whole snapshot, whatever it holds; those of reading files.
+/// [`SnapshotError::Damaged`] for a file that is no whole snapshot, whatever it holds, and for one that needs others
+/// which were written over; those of reading files.
 pub fn restore(dir: &Path, number: u64) -> Result<Vec<u8>, SnapshotError> {
     // Back to the last one that holds everything.
-    let mut chain = Vec::new();
+    let mut chain: Vec<Snapshot> = Vec::new();
     for number in (0..=number).rev() {
         let snapshot = Snapshot::open(&path_of(dir, number))?;
+        chain.last().map_or(Ok(()), |later| snapshot.belongs_to(later))?;
         let is_all = snapshot.is_all();
         chain.push(snapshot);
         if is_all {
@@ -179,15 +185,20 @@ fn path_of(dir: &Path, number: u64) -> PathBuf {
 }
 
 /// Under its name there is either nothing, or what was there before, or all of it.
-fn write_whole(path: &Path, map: &[u8], ranges: &[Range<usize>]) -> io::Result<()> {
+fn write_whole(path: &Path, owner: u64, map: &[u8], ranges: &[Range<usize>]) -> io::Result<()> {
     let unfinished = path.with_extension("unfinished");
-    let file = File::create(&unfinished)?;
-    let mut out = BufWriter::with_capacity(1 << 20, &file);
-    write(&mut out, map, ranges)?;
-    io::Write::flush(&mut out)?;
-    drop(out);
-    file.sync_data()?;
-    fs::rename(&unfinished, path)?;
+    let written =
+        write_durably(&unfinished, owner, map, ranges).and_then(|()| fs::rename(&unfinished, path));
+    written.inspect_err(|_| drop(fs::remove_file(&unfinished)))?;
     // The name as well.
     File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+}
+
+fn write_durably(path: &Path, owner: u64, map: &[u8], ranges: &[Range<usize>]) -> io::Result<()> {
+    let file = File::create(path)?;
+    let mut out = BufWriter::with_capacity(1 << 20, &file);
+    write(&mut out, owner, map, ranges)?;
+    io::Write::flush(&mut out)?;
+    drop(out);
+    file.sync_data()
 }

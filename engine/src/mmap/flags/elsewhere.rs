@@ -3,7 +3,8 @@
 use std::io;
 use std::os::fd::RawFd;
 
-use super::mapping::{Backing, Mapped};
+use super::mapping::Mapped;
+use super::origin::Backing;
 use super::{Mapping, MmapOptions};
 use crate::Mode;
 use crate::runtime::Access;

@@ -1,7 +1,8 @@
 use std::io;
 use std::os::fd::RawFd;
 
-use super::mapping::{Backing, Mapped};
+use super::mapping::Mapped;
+use super::origin::Backing;
 use super::{Mapping, MmapAsRawDesc, MmapAt, MmapOptions};
 use crate::Mode;
 use crate::runtime::Access;

@@ -6,7 +6,8 @@ use memmap2::MapIfSafeError;
 
 #[cfg(target_os = "linux")]
 use crate::mmap::AppendMap;
-use crate::mmap::mapping::{Mapped, may_store};
+use crate::mmap::mapping::Mapped;
+use crate::mmap::origin::may_store;
 use crate::mmap::{Backing, Mapping, Mmap, MmapAsRawDesc, MmapMut, MmapOptions, MmapRaw, Origin};
 use crate::runtime::Access;
 

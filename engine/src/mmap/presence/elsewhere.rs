@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 
-use super::mapping::Origin;
+use super::origin::Origin;
 use crate::runtime::Access;
 
 /// As on Linux; knows nothing.

@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::os::fd::RawFd;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::mapping::{Backing, Origin};
+use super::origin::{Backing, Origin};
 use crate::error::{Error, Loss};
 use crate::runtime::Access;
 use crate::sys::{self, Broken, SigbusGuard, Span, Zeros};
