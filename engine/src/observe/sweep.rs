@@ -19,6 +19,12 @@ const SHORT_NANOS: u64 = 30_000;
 const EARNED_NANOS: u64 = 8000;
 /// What was earned is spent within this many waits, or lost.
 const EARNED_MAX: u64 = 64;
+/// So many sweeps in a row that found nobody, and somebody who waits is taken to wait elsewhere. The first ones find
+/// nobody, who has not begun.
+const VAIN_MAX: u32 = 8;
+/// What a sweep takes is believed to have doubled since the last one at most, and the first to have taken twice
+/// this: one that was interrupted, or ran through cold code, would be rested from for tens of milliseconds.
+const TOOK_NANOS_FIRST: u64 = 10_000;
 /// The shortest rest.
 const REST_NANOS_MIN: u64 = 50_000;
 /// One sweep stops after this long and goes on where it stopped.
@@ -36,11 +42,10 @@ pub(crate) struct Sweep {
     cursor: PageIndex,
     chunk: PageCount,
     not_before: Nanos,
-    /// What the last one took, how much was earned since, and whether it found anything: nobody is known to
-    /// wait for this mapping otherwise.
+    /// What the last one took, how much was earned since, and how many found nobody lately.
     took: u64,
     earned: u64,
-    is_of_use: bool,
+    vain: u32,
 }
 
 impl Sweep {
@@ -50,7 +55,8 @@ impl Sweep {
     }
 
     fn is_due(&self, now: Nanos) -> bool {
-        now >= self.not_before || (self.is_of_use && self.earned > 0 && self.earned >= self.took)
+        let is_earned = self.earned > 0 && self.earned >= self.took;
+        now >= self.not_before || (self.vain < VAIN_MAX && is_earned)
     }
 
     /// Adds to `found` every run of pages that are present and not `known`, and makes them known.
@@ -76,13 +82,18 @@ impl Sweep {
             Counters::add(&counters.polls, 1);
             self.resize_chunk(view, elapsed(chunk_begun));
         }
-        let took = elapsed(begun);
+        self.rest(now, elapsed(begun), found.len() - found_before);
+        Ok(())
+    }
+
+    /// A sweep has `took` so many nanoseconds, and found so many readers.
+    fn rest(&mut self, now: Nanos, took: u64, found: usize) {
+        let took = took.min(2 * self.took.max(TOOK_NANOS_FIRST));
         let factor = if took < SHORT_NANOS { REST_FACTOR_SHORT } else { REST_FACTOR };
         let rest = (took * factor).max(REST_NANOS_MIN);
         self.not_before = Nanos(now.0 + rest);
         (self.took, self.earned) = (took, 0);
-        self.is_of_use = found.len() > found_before;
-        Ok(())
+        self.vain = if found > 0 { 0 } else { self.vain.saturating_add(1) };
     }
 
     /// Sweeps one chunk from the cursor on and returns how many pages that were.
@@ -121,5 +132,48 @@ impl Sweep {
             PageCount(self.chunk.0 / 2)
         };
         self.chunk = self.chunk.max(least);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_reader_that_waits_for_the_disk_is_looked_for_after_its_third_wait() {
+        let mut sweep = Sweep::default();
+        let now = Nanos(1_000_000);
+        assert!(sweep.is_due(now));
+        // Interrupted, maybe.
+        sweep.rest(now, 400_000, 0);
+        sweep.earn(2);
+        assert!(!sweep.is_due(now), "not paid for");
+        sweep.earn(1);
+        assert!(sweep.is_due(now));
+    }
+
+    #[test]
+    fn sweeps_that_go_on_taking_long_are_rested_from_accordingly() {
+        let mut sweep = Sweep::default();
+        let now = Nanos(1_000_000);
+        (0..5).for_each(|_| sweep.rest(now, 100_000, 0));
+        assert!(!sweep.is_due(Nanos(now.0 + 100_000 * REST_FACTOR - 1)));
+        assert!(sweep.is_due(Nanos(now.0 + 100_000 * REST_FACTOR)));
+    }
+
+    #[test]
+    fn whoever_is_not_found_by_some_sweeps_waits_elsewhere_until_somebody_is() {
+        let mut sweep = Sweep::default();
+        let now = Nanos(1_000_000);
+        for _ in 0..VAIN_MAX {
+            sweep.earn(64);
+            assert!(sweep.is_due(now));
+            sweep.rest(now, 100_000, 0);
+        }
+        sweep.earn(64);
+        assert!(!sweep.is_due(now));
+        sweep.rest(now, 100_000, 1);
+        sweep.earn(64);
+        assert!(sweep.is_due(now));
     }
 }

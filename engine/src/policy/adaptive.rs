@@ -4,7 +4,7 @@ use super::ramp::{Ramp, is_scattered};
 use super::squeeze::Squeeze;
 use super::stride::StridePart;
 use super::tempo::Latency;
-use super::{Event, Geometry, Plan, Policy, Source};
+use super::{Event, Geometry, Plan, Policy, Source, boxed};
 use crate::page::{Nanos, PageCount, PageIndex, PageRange};
 
 /// So many of the touches of a look are held against strides where nobody runs.
@@ -19,9 +19,10 @@ const SCATTERED_MAX: usize = 128;
 #[derive(Clone, Debug)]
 pub struct Adaptive {
     geometry: Geometry,
-    strides: StridePart,
-    forward: Ramp,
-    backward: Backward,
+    // Their tables would be too much for the stack of a worker, which moves a policy when it is made.
+    strides: Box<StridePart>,
+    forward: Box<Ramp>,
+    backward: Box<Backward>,
     squeeze: Squeeze,
     latency: Latency,
 }
@@ -31,9 +32,10 @@ impl Adaptive {
     #[must_use]
     pub fn new(geometry: Geometry) -> Adaptive {
         let latency = Latency::new();
-        let mut forward = Ramp::new(geometry);
+        let strides = boxed(StridePart::new, geometry);
+        let mut forward = boxed(Ramp::new, geometry);
         forward.follow_pace(latency.lead());
-        let (strides, backward) = (StridePart::new(geometry), Backward::new(geometry));
+        let backward = boxed(Backward::new, geometry);
         let squeeze = Squeeze::new(geometry.budget);
         Adaptive { geometry, strides, forward, backward, squeeze, latency }
     }

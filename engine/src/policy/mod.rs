@@ -251,6 +251,13 @@ impl PolicyKind {
     }
 }
 
+/// A part of a policy, made by `new` and put where it stays. In a frame of its own, so that one part is on the stack
+/// at a time.
+#[inline(never)]
+fn boxed<T>(new: impl FnOnce(Geometry) -> T, geometry: Geometry) -> Box<T> {
+    Box::new(new(geometry))
+}
+
 impl std::str::FromStr for PolicyKind {
     type Err = crate::Error;
 
@@ -275,6 +282,21 @@ mod tests {
         let (page, source) = (PageIndex(page), Source::Marker);
         policy.on(&Event::Touch { page, at: Nanos(0), source }, &mut plan);
         plan.windows().iter().map(|w| (w.range.start.0, w.range.end.0)).collect()
+    }
+
+    /// They are moved several times when they are made: a debug build does so for real, on a worker's stack.
+    #[test]
+    fn policies_are_small_and_so_are_the_parts_they_are_made_of() {
+        for (name, size, most) in [
+            ("map-ahead", size_of::<MapAhead>(), 512),
+            ("streams", size_of::<Streams>(), 512),
+            ("adaptive", size_of::<Adaptive>(), 512),
+            ("ramp", size_of::<Ramp>(), 16 << 10),
+            ("backward", size_of::<backward::Backward>(), 16 << 10),
+            ("stride", size_of::<Stride>(), 16 << 10),
+        ] {
+            assert!(size <= most, "{name}: {size} bytes");
+        }
     }
 
     /// A file of 1 GiB.

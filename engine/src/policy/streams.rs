@@ -2,7 +2,7 @@ use super::backward::Backward;
 use super::claim::Claim;
 use super::ramp::{Ramp, is_scattered};
 use super::squeeze::Squeeze;
-use super::{Event, Geometry, Plan, Policy};
+use super::{Event, Geometry, Plan, Policy, boxed};
 use crate::page::{Nanos, PageRange};
 
 /// Runs in both directions, up to 64 each way, interleaved in any order.
@@ -12,8 +12,8 @@ use crate::page::{Nanos, PageRange};
 #[derive(Clone, Debug)]
 pub struct Streams {
     geometry: Geometry,
-    forward: Ramp,
-    backward: Backward,
+    forward: Box<Ramp>,
+    backward: Box<Backward>,
     squeeze: Squeeze,
 }
 
@@ -22,7 +22,7 @@ impl Streams {
     #[must_use]
     pub fn new(geometry: Geometry) -> Streams {
         let squeeze = Squeeze::new(geometry.budget);
-        let (forward, backward) = (Ramp::new(geometry), Backward::new(geometry));
+        let (forward, backward) = (boxed(Ramp::new, geometry), boxed(Backward::new, geometry));
         Streams { geometry, forward, backward, squeeze }
     }
 

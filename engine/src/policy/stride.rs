@@ -17,7 +17,7 @@ const STEPS_AHEAD_MIN: u64 = 4;
 ///
 /// A stride is believed after four touches (more where the file is so small that chance would make some,
 /// two where a proven one goes on elsewhere). It is read ahead of by twice the steps that it has taken,
-/// up to 128, or as many as its reader takes while the device answers twice; all strides together have
+/// up to 128, or twice as many as its reader takes while the device answers twice; all strides together have
 /// half the budget. Steps that are in memory already make it pause, longer each time.
 #[derive(Clone, Debug)]
 pub struct Stride {
@@ -193,7 +193,9 @@ impl StridePart {
         // Where steps are not whole pages apart, the further ahead the less is known.
         let steps = u64::try_from(stride.score).unwrap_or(0);
         let trusted = if stride.is_exact { steps * 2 } else { (steps / 2).max(1) };
-        let wanted = self.courses[slot].units_until(&self.latency).unwrap_or(STEPS_AHEAD_MAX);
+        // Twice as many: of a reader that waits for us only our own pace is known.
+        let wanted = self.courses[slot].units_until(&self.latency);
+        let wanted = wanted.map_or(STEPS_AHEAD_MAX, |steps| steps.saturating_mul(2));
         let others = PageCount(self.strides.ahead_of_others(slot).0 + elsewhere.0);
         let room = self.share.room(self.strides.live(), others).0 / stride.step_len().0.max(1);
         let steps = wanted.clamp(STEPS_AHEAD_MIN, STEPS_AHEAD_MAX).min(trusted).min(room);

@@ -10,6 +10,8 @@ const LATENCY_NANOS_GUESS: u64 = 1_000_000;
 const NOTICE_NANOS: u64 = 500_000;
 /// How much a new measurement counts: one part in 4.
 const WEIGHT: u64 = 4;
+/// Parts of a unit that a way is kept in.
+const PARTS: u64 = 1024;
 
 /// The device, as it was lately.
 #[derive(Clone, Copy, Debug)]
@@ -31,15 +33,20 @@ impl Latency {
     }
 }
 
-/// A reader's pace: the time it takes for a unit of its way.
+/// A reader's pace: its way lately over the time it took.
+///
+/// Both are sums: of a reader whose steps are seen in spurts, a few after a long wait and many at once, the mean
+/// of the times for one unit would be that of the waits.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tempo {
     /// The last two times it was seen, and how far it came from the first to the second.
     before: Nanos,
     seen_at: Nanos,
     units: u64,
-    /// Nanoseconds for 1,024 units; 0 before it was measured.
-    per_1024: u64,
+    /// The way lately in parts of a unit, and the time that it took; the older the less it counts. No time
+    /// before it was measured.
+    way: u64,
+    time: u64,
 }
 
 impl Tempo {
@@ -50,21 +57,26 @@ impl Tempo {
             return;
         }
         if self.units > 0 && self.before > Nanos(0) {
-            let took = self.seen_at.since(self.before).0;
-            let now = (took.saturating_mul(1024) / self.units).max(1);
-            self.per_1024 = if self.per_1024 == 0 { now } else { mix(self.per_1024, now).max(1) };
+            let took = self.seen_at.since(self.before).0.max(1);
+            self.way = faded(self.way).saturating_add(self.units.saturating_mul(PARTS));
+            self.time = faded(self.time).saturating_add(took);
         }
         (self.before, self.seen_at, self.units) = (self.seen_at, at, units);
     }
 
     /// How many units it goes in `time`; none while nobody knows.
     pub(crate) fn units_in(&self, time: Nanos) -> Option<u64> {
-        (self.per_1024 > 0).then(|| time.0.saturating_mul(1024) / self.per_1024)
+        self.way.saturating_mul(time.0).checked_div(self.time.saturating_mul(PARTS))
     }
 }
 
 fn mix(old: u64, new: u64) -> u64 {
     (old.saturating_mul(WEIGHT - 1).saturating_add(new)) / WEIGHT
+}
+
+/// What is left of a sum when another part comes to it.
+fn faded(sum: u64) -> u64 {
+    sum - sum / WEIGHT
 }
 
 #[cfg(test)]
@@ -82,5 +94,20 @@ mod tests {
         assert_eq!(tempo.units_in(Nanos(1_000_000)), Some(10));
         (50..99).for_each(|turn| tempo.went(100, Nanos(turn * 1_000_000)));
         assert!((95..=100).contains(&tempo.units_in(Nanos(1_000_000)).unwrap()));
+    }
+
+    #[test]
+    fn a_reader_that_is_seen_in_spurts_is_as_fast_as_it_gets_on() {
+        let mut tempo = Tempo::default();
+        // A step after a millisecond, and fifteen more within 100 us: 16 steps in 1.1 ms.
+        let mut at = 1_000_000;
+        for _ in 0..50 {
+            for (took, units) in [(1_000_000, 1), (100_000, 15)] {
+                at += took;
+                tempo.went(units, Nanos(at));
+            }
+        }
+        let units = tempo.units_in(Nanos(11_000_000)).unwrap();
+        assert!((120..=200).contains(&units), "{units}, where it goes 160");
     }
 }

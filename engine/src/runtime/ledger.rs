@@ -1,14 +1,17 @@
-//! What was fetched ahead and nobody has passed yet: what tells the used from the wasted.
+//! What is planned or was fetched ahead, and nobody has passed yet: what keeps plans from repeating each other, and
+//! tells the used from the wasted.
 //!
 //! Pure: it learns from plans that were carried out and from looks that were made anyway.
 
 mod ages;
+mod how;
 
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
 
 pub(super) use ages::AGE_NANOS;
 use ages::Ages;
+pub(super) use how::How;
 
 use crate::page::{Nanos, PageCount, PageIndex, PageRange};
 
@@ -17,42 +20,6 @@ use crate::page::{Nanos, PageCount, PageIndex, PageRange};
 const PIECES_MAX: usize = 16 << 10;
 /// The longest window. The last one of a file has nothing behind it whose touch could be seen.
 const WINDOW_PAGES: PageCount = PageCount(512);
-
-/// How pages were fetched; in no way, where they were planned and found in memory, or left to the
-/// reader.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct How {
-    /// The device was started on them.
-    pub(super) is_read: bool,
-    /// They were put into the page table.
-    pub(super) is_mapped: bool,
-    /// They are of a window, which only a forward run has.
-    pub(super) is_window: bool,
-    /// They lie behind a step, and nobody watches them: they are passed when the step is.
-    pub(super) is_tail: bool,
-}
-
-impl How {
-    pub(super) const LEFT: How =
-        How { is_read: false, is_mapped: false, is_window: false, is_tail: false };
-    pub(super) const READ: How = How { is_read: true, ..How::LEFT };
-    pub(super) const WINDOW_LEFT: How = How { is_window: true, ..How::LEFT };
-    pub(super) const MAPPED: How = How { is_mapped: true, ..How::WINDOW_LEFT };
-    pub(super) const TAIL: How = How { is_tail: true, ..How::READ };
-
-    fn is_fetched(self) -> bool {
-        self.is_read || self.is_mapped
-    }
-
-    fn and(self, other: How) -> How {
-        How {
-            is_read: self.is_read || other.is_read,
-            is_mapped: self.is_mapped || other.is_mapped,
-            is_window: self.is_window || other.is_window,
-            is_tail: self.is_tail && other.is_tail,
-        }
-    }
-}
 
 /// Pages that a reader was seen to pass.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -94,6 +61,33 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
+    /// Plans those parts of `range` that are not planned like that, or were passed or given up since. These are
+    /// the answer.
+    pub(super) fn plan(&mut self, range: PageRange, how: How) -> Vec<PageRange> {
+        let mut parts = Vec::new();
+        let mut at = range.start;
+        for (pages, piece) in self.over(range) {
+            if piece.how.is_like(how) && !self.fetched.has_given_up(piece.serial) {
+                parts.push(PageRange::new(at, pages.start));
+                at = pages.end;
+            }
+        }
+        parts.push(PageRange::new(at, range.end));
+        parts.retain(|part| !part.is_empty());
+        parts.iter().for_each(|&part| _ = self.add(part, how));
+        parts
+    }
+
+    /// What of `range` is planned and not fetched will not be.
+    pub(super) fn unplan(&mut self, range: PageRange) {
+        self.split(range.start);
+        self.split(range.end);
+        let pieces = self.pieces.range(range.start..range.end);
+        let planned = pieces.filter(|(_, piece)| !piece.how.is_fetched());
+        let planned: Vec<_> = planned.map(|(&start, _)| start).collect();
+        planned.iter().for_each(|start| _ = self.pieces.remove(start));
+    }
+
     /// `range` was carried out. Returns how many pages of it were not fetched before.
     pub(super) fn add(&mut self, range: PageRange, how: How) -> PageCount {
         self.split(range.start);
@@ -167,11 +161,20 @@ impl Ledger {
 
     /// The pages of `range` that were not fetched, or were passed since.
     pub(super) fn missing(&self, range: PageRange) -> PageCount {
+        let there = self.over(range).filter(|(_, piece)| piece.how.is_fetched());
+        PageCount(range.count().0 - there.map(|(pages, _)| pages.count().0).sum::<u64>())
+    }
+
+    /// The pieces that have pages of `range`, and which.
+    fn over(&self, range: PageRange) -> impl Iterator<Item = (PageRange, &Piece)> {
         let before = self.pieces.range(..=range.start).next_back();
         let from = before.map_or(range.start, |(&start, _)| start);
-        let pieces = self.pieces.range(from..range.end).filter(|(_, piece)| piece.how.is_fetched());
-        let there = pieces.map(|(&start, piece)| PageRange::new(start, piece.end).intersect(range));
-        PageCount(range.count().0 - there.map(|part| part.count().0).sum::<u64>())
+        let pieces = self.pieces.range(from..range.end.max(from));
+        let cut = move |(&start, piece): (&PageIndex, _)| {
+            let piece: &Piece = piece;
+            (PageRange::new(start, piece.end).intersect(range), piece)
+        };
+        pieces.map(cut).filter(|(pages, _)| !pages.is_empty())
     }
 
     /// Time goes on.

@@ -27,8 +27,7 @@ const GRACE: Duration = Duration::from_millis(4);
 const DEEP_AFTER: Nanos = Nanos(10_000_000);
 /// The most threads, reached only when that many fetches are stuck at once.
 const WORKERS_MAX: usize = 32;
-/// A policy is moved through it several times when it is made, which a debug build does for real.
-const STACK_BYTES: usize = 1 << 20;
+const STACK_BYTES: usize = 256 << 10;
 
 /// The threads and what they have to do.
 #[derive(Debug)]

@@ -22,6 +22,11 @@ impl Ages {
         self.pages.iter().sum()
     }
 
+    /// Whether piece `serial` is older than that.
+    pub(super) fn has_given_up(&self, serial: u64) -> bool {
+        self.before.iter().all(|&before| serial <= before)
+    }
+
     /// Pages were fetched now.
     pub(super) fn add(&mut self, pages: u64) {
         self.pages[0] += pages;

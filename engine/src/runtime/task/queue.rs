@@ -1,9 +1,12 @@
 //! What is planned and not carried out yet.
 
+use std::collections::VecDeque;
+
 use super::{Kit, Work};
 use crate::page::{Nanos, PageCount, PageRange};
-use crate::policy::{Step, Window};
+use crate::policy::{Plan, Step, Window};
 use crate::residency::Residency;
+use crate::runtime::ledger::{How, Ledger};
 
 /// No window waits longer than this for the disk.
 const DISK_WAIT_NANOS_MAX: u64 = 20_000_000;
@@ -49,8 +52,7 @@ impl Kit {
         }
     }
 
-    /// Queues the plan, cut to the mapping and to the budget: reads first, so that the disk works
-    /// while the page table is built.
+    /// Queues the plan.
     pub(super) fn queue_plan(&mut self) {
         for &overtaken in self.plan.overtaken_ranges() {
             self.pending.retain(|work| match work {
@@ -58,39 +60,52 @@ impl Kit {
                 Work::Read(_) | Work::Step(_) => true,
             });
         }
-        let whole = self.view.pages();
-        let mut reads = Allowance { whole, room: self.budget };
-        let mut windows = Allowance { whole, room: self.budget };
-        for step in self.plan.steps() {
-            let stream = step.stream;
-            self.pending
-                .extend(reads.take(step.range).map(|r| Work::Step(Step { stream, range: r })));
-        }
-        for &range in self.plan.reads() {
-            self.pending.extend(reads.take(range).map(Work::Read));
-        }
-        for window in self.plan.windows() {
-            self.pending.extend(windows.take(window.range).map(|range| {
-                let trigger = window.trigger.filter(|&page| range.contains(page));
-                Work::Map(Window { range, trigger })
-            }));
-        }
+        let allowed = Allowance { whole: self.view.pages(), room: self.budget };
+        queue(&self.plan, allowed, &mut self.ledger, &mut self.pending);
+    }
+}
+
+/// Queues `plan`, cut to the mapping, to the budget, and to what is not planned yet: two streams that meet would
+/// have the same pages fetched. Reads first, so that the disk works while the page table is built.
+fn queue(plan: &Plan, allowed: Allowance, ledger: &mut Ledger, pending: &mut VecDeque<Work>) {
+    let (mut reads, mut windows) = (allowed, allowed);
+    for &Step { stream, range } in plan.steps() {
+        let how = if stream.is_some() { How::LEFT } else { How::TAIL_LEFT };
+        let parts = reads.take(range, how, ledger);
+        pending.extend(parts.map(|range| Work::Step(Step { stream, range })));
+    }
+    for &range in plan.reads() {
+        pending.extend(reads.take(range, How::LEFT, ledger).map(Work::Read));
+    }
+    for &Window { range, trigger } in plan.windows() {
+        let parts = windows.take(range, How::WINDOW_LEFT, ledger);
+        pending.extend(parts.map(|range| {
+            // Where the trigger is another's window's, the reader is met where this one begins.
+            let within = |page| if range.contains(page) { page } else { range.start };
+            Work::Map(Window { range, trigger: trigger.map(within) })
+        }));
     }
 }
 
 /// What a plan may still ask for.
+#[derive(Clone, Copy, Debug)]
 struct Allowance {
     whole: PageRange,
     room: PageCount,
 }
 
 impl Allowance {
-    /// The part of `range` that is allowed, if any.
-    fn take(&mut self, range: PageRange) -> Option<PageRange> {
+    /// The parts of `range` that are allowed and not planned `how` yet. They are from now on.
+    fn take(
+        &mut self,
+        range: PageRange,
+        how: How,
+        ledger: &mut Ledger,
+    ) -> impl Iterator<Item = PageRange> + use<> {
         let range = range.intersect(self.whole);
         let range = PageRange::at(range.start, range.count().min(self.room));
         self.room = PageCount(self.room.0 - range.count().0);
-        (!range.is_empty()).then_some(range)
+        ledger.plan(range, how).into_iter()
     }
 }
 
@@ -99,17 +114,5 @@ fn is_within(inner: PageRange, outer: PageRange) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::page::PageIndex;
-
-    #[test]
-    fn a_plan_is_cut_to_the_mapping_and_to_the_budget() {
-        let pages = |start, end| PageRange::new(PageIndex(start), PageIndex(end));
-        let mut allowed = Allowance { whole: pages(0, 100), room: PageCount(30) };
-        assert_eq!(allowed.take(pages(90, 200)), Some(pages(90, 100)));
-        assert_eq!(allowed.take(pages(100, 200)), None);
-        assert_eq!(allowed.take(pages(10, 60)), Some(pages(10, 30)));
-        assert_eq!(allowed.take(pages(70, 71)), None);
-    }
-}
+#[path = "queue/tests.rs"]
+mod tests;

@@ -36,11 +36,13 @@ impl Kit {
     fn leave(&mut self, rest: PageRange, counters: &Counters) {
         let Kit { pending, ledger, policy, plan, hold, .. } = self;
         policy.on(&Event::Evicted { range: rest }, plan);
+        ledger.unplan(rest);
         pending.retain(|work| {
             let range = work.range();
             let is_fetched = ledger.missing(range) == PageCount(0);
             if !is_fetched {
                 policy.on(&Event::Evicted { range }, plan);
+                ledger.unplan(range);
             }
             is_fetched
         });
@@ -53,7 +55,7 @@ impl Kit {
 }
 
 impl Work {
-    fn range(self) -> PageRange {
+    pub(super) fn range(self) -> PageRange {
         match self {
             Work::Read(range)
             | Work::Map(Window { range, .. })

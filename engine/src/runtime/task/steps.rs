@@ -97,6 +97,7 @@ impl Kit {
             return None;
         }
         if self.within_process(step.range, counters) != step.range {
+            self.ledger.unplan(step.range);
             return None;
         }
         let watched = self.observer.watch_step(&self.view, step, counters);
