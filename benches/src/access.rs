@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 
 use mmap_ahead::lab::{self, DirectFile};
 use mmap_ahead::{
-    BUDGET_DEFAULT, Mmap, MmapOptions, Mode, Paged, PagedOptions, PolicyKind, Reader, RecordedSet,
+    BUDGET_DEFAULT, Faults, Mmap, MmapOptions, Mode, Paged, PagedOptions, PolicyKind, Reader,
+    RecordedSet,
 };
 
 use crate::checksum::Checksum;
@@ -98,6 +99,10 @@ impl Access {
             options.mode(mode).policy(policy);
             lab::map_file(&File::open(path)?, &options).map(Opened::Ours)
         };
+        let paged = |faults: Faults| {
+            let options = PagedOptions::new().policy(policy).memory_limit(memory_limit);
+            lab::open_paged(path, &options.faults(faults)).map(Opened::Paged)
+        };
         let buffer = || vec![0; SEQ_STEP_LEN as usize];
         Ok(Access(match engine {
             Engine::Read(len) => {
@@ -112,10 +117,8 @@ impl Access {
             Engine::MmapGuard => ours(Mode::Guard)?,
             Engine::MmapReplay => Opened::Ours(replay(path, policy, set.as_deref())?),
             Engine::Reader => Opened::Reader { reader: Reader::open(path)?, buffer: buffer() },
-            Engine::Paged => {
-                let options = PagedOptions::new().policy(policy).memory_limit(memory_limit);
-                Opened::Paged(lab::open_paged(path, &options)?)
-            }
+            Engine::Paged => paged(Faults::ServiceThread)?,
+            Engine::PagedFaulting => paged(Faults::OnFaultingThread)?,
             Engine::Direct => Opened::Direct(direct::open(path)?),
         }))
     }

@@ -27,6 +27,8 @@ pub enum Engine {
     MmapReplay,
     /// Our bounded-memory mapping.
     Paged,
+    /// The same, lone touches served on the thread that touches.
+    PagedFaulting,
     /// Our `Reader`.
     Reader,
     /// io_uring with O_DIRECT at depth: the limit.
@@ -44,7 +46,7 @@ impl Engine {
     pub const READ: Engine = Engine::Read(READ_LEN);
 
     /// Every engine, in the order of the documentation.
-    pub const ALL: [Engine; 17] = [
+    pub const ALL: [Engine; 18] = [
         Engine::READ,
         Engine::Read(4 << 10),
         Engine::Read(128 << 10),
@@ -60,6 +62,7 @@ impl Engine {
         Engine::MmapGuard,
         Engine::MmapReplay,
         Engine::Paged,
+        Engine::PagedFaulting,
         Engine::Reader,
         Engine::Direct,
     ];
@@ -89,6 +92,7 @@ impl Engine {
             Engine::MmapGuard => "mmap+guard",
             Engine::MmapReplay => "mmap+replay",
             Engine::Paged => "paged",
+            Engine::PagedFaulting => "paged+faulting",
             Engine::Reader => "reader",
             Engine::Direct => "direct",
         }
@@ -121,7 +125,7 @@ mod tests {
         let names: Vec<_> = Engine::ALL.iter().map(|engine| engine.name()).collect();
         let design = "read read+4KiB read+128KiB read+1MiB bufreader memmap2 \
                       memmap2+sequential memmap2+willneed memmap2+populate memmap2+random \
-                      memmap2+rayon mmap mmap+guard mmap+replay paged reader direct";
+                      memmap2+rayon mmap mmap+guard mmap+replay paged paged+faulting reader direct";
         assert_eq!(names.join(" "), design);
         for engine in Engine::ALL {
             assert_eq!(engine.name().parse::<Engine>().unwrap(), engine);

@@ -133,7 +133,7 @@ fn memory(spec: &RunSpec) -> Result<Seen, Error> {
     access.sum(steps).map_err(at)?;
     let held = sampler.stop()?;
     drop(access);
-    let limit = (spec.engine == "paged").then_some(setup.memory_limit);
+    let limit = spec.engine.starts_with("paged").then_some(setup.memory_limit);
     Ok(Seen { memory: Some(lines::memory(spec, file_len, limit, &held)), ..Seen::default() })
 }
 

@@ -137,8 +137,11 @@ fn userfaultfd() -> Vec<Probe> {
     };
     let moves = "moves whole frames under the reader; in Linux from 6.8 on";
     let poisons = "makes a bad page a SIGBUS for its reader only; in Linux from 6.6 on";
+    let here =
+        "lone touches of `Paged` may be served on the thread that touched; in Linux from 4.14 on";
     let moves = Probe::is("UFFDIO_MOVE", have.has_move, moves);
-    vec![whole, moves, Probe::is("UFFDIO_POISON", have.has_poison, poisons)]
+    let poisons = Probe::is("UFFDIO_POISON", have.has_poison, poisons);
+    vec![whole, moves, poisons, Probe::is("UFFD_FEATURE_SIGBUS", have.has_sigbus, here)]
 }
 
 fn io_uring() -> Probe {

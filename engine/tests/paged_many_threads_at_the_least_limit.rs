@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use common::paged::{Named, open, owned_bytes};
 use common::{MIB, Numbered, Place, Random, in_child, page, role, skip};
-use mmap_ahead::{MEMORY_LIMIT_MIN, Paged, PagedOptions};
+use mmap_ahead::{Faults, MEMORY_LIMIT_MIN, Paged, PagedOptions};
 
 const THREADS: usize = 64;
 const LEN: usize = 64 * MIB + 11;
@@ -85,8 +85,13 @@ fn all_get_on(paged: &Paged, steps: usize, step: impl Fn(usize, &mut Random, usi
 }
 
 fn least() -> Option<(Named, Paged)> {
+    least_with(Faults::ServiceThread)
+}
+
+fn least_with(faults: Faults) -> Option<(Named, Paged)> {
     let file = Named::new(Place::Disk, LEN)?;
-    let paged = open(&PagedOptions::new().memory_limit(MEMORY_LIMIT_MIN), &file.path())?;
+    let options = PagedOptions::new().memory_limit(MEMORY_LIMIT_MIN).faults(faults);
+    let paged = open(&options, &file.path())?;
     Some((file, paged))
 }
 
@@ -98,6 +103,20 @@ fn a_mix_of_everything() {
     let Some((_file, paged)) = least() else { skip!("no file on a disk") };
     all_get_on(&paged, 150, |thread, random, at| step(&paged, thread, random, at));
     println!("seen: {:?}", paged.stats());
+}
+
+#[test]
+fn a_mix_of_everything_by_threads_that_serve_themselves() {
+    if role().is_none() {
+        return in_child("themselves");
+    }
+    let Some((_file, paged)) = least_with(Faults::OnFaultingThread) else {
+        skip!("no file on a disk")
+    };
+    all_get_on(&paged, 150, |thread, random, at| step(&paged, thread, random, at));
+    let stats = paged.stats();
+    println!("seen: {stats:?}");
+    assert!(stats.faults_here > 0, "{stats:?}");
 }
 
 /// Every thread walks up its own part: 64 streams, one frame.

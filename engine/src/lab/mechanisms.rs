@@ -19,7 +19,7 @@ impl Frames {
     /// # Errors
     /// Where userfaultfd is not to be had, or has no MOVE.
     pub fn new() -> io::Result<Frames> {
-        let uffd = Uffd::reserve(FRAME_LEN)?;
+        let uffd = Uffd::reserve(FRAME_LEN, crate::sys::Missing::Queued)?;
         if !uffd.has_move() {
             return Err(io::ErrorKind::Unsupported.into());
         }

@@ -115,7 +115,12 @@ impl Pager {
         match ahead {
             Ahead::Large(slot, arrival) => match self.slots.get(&slot) {
                 Some(Slot::Large(_)) => {}
-                Some(Slot::Small(_)) => {
+                None if !self.is_added_to(slot) => {
+                    if !self.start_large(slot, Vec::new(), arrival, Need::Ahead) {
+                        return false;
+                    }
+                }
+                Some(Slot::Small(_)) | None => {
                     // It is small until it is empty: piece by piece then.
                     self.ahead.pop_front();
                     let piece = self.shape.page_size.pages_for(ByteLen(PIECE_BYTES));
@@ -124,11 +129,6 @@ impl Pager {
                         self.ahead.push_front(Ahead::Small(part, Arrival::Map));
                     }
                     return true;
-                }
-                None => {
-                    if !self.start_large(slot, Vec::new(), arrival, Need::Ahead) {
-                        return false;
-                    }
                 }
             },
             Ahead::Small(range, arrival) => {

@@ -34,7 +34,8 @@ impl Pager {
                 return Some(frame);
             }
             let is_below_share = self.frames.whole() < self.frames.count() - self.small_share();
-            let freed = (is_below_share && self.evict_small())
+            let freed = self.take_permits_back()
+                || (is_below_share && self.evict_small())
                 || self.evict_large(need)
                 || (need == Need::Demand && self.evict_small());
             if !freed {
@@ -52,7 +53,8 @@ impl Pager {
             let is_below_share = self.frames.small_frames() < self.small_share();
             let freed = (is_below_share && self.take_frame_apart())
                 || self.evict_small()
-                || self.take_frame_apart();
+                || self.take_frame_apart()
+                || self.take_permits_back();
             if !freed {
                 return false;
             }
@@ -87,7 +89,7 @@ impl Pager {
                 && large.stamp == stamp
             {
                 let frame = large.frame;
-                self.slots.remove(&slot);
+                self.remove_large(slot);
                 Counters::add(&self.counters.frames_evicted, 1);
                 return Some(frame);
             }
@@ -117,7 +119,7 @@ impl Pager {
                 return false;
             }
             let frame = large.frame;
-            self.slots.remove(&slot);
+            self.remove_large(slot);
             self.frames.release(frame);
             Counters::add(&self.counters.frames_wasted, 1);
             let range = self.shape.pages_of(slot);
@@ -132,7 +134,7 @@ impl Pager {
         let offset = self.shape.offset(self.shape.pages_of(slot).start) as usize;
         let stamp = self.next_stamp();
         let Some(Slot::Large(large)) = self.slots.get_mut(&slot) else { return false };
-        if matches!(self.proof, super::Proof::Once) {
+        if matches!(*self.proof, super::Proof::Once) {
             // No page is read twice: that is the proof.
             large.stamp = stamp;
             self.large_queue.push_back((slot, stamp));
@@ -192,7 +194,7 @@ impl Pager {
 
     /// Takes the oldest small pages away and keeps them for a moment. False when there are none.
     fn evict_small(&mut self) -> bool {
-        if matches!(self.proof, super::Proof::Once) {
+        if matches!(*self.proof, super::Proof::Once) {
             return false;
         }
         let count = BATCH.min(self.small_queue.len().div_ceil(4));
@@ -201,22 +203,32 @@ impl Pager {
             let slot = self.shape.slot_of(range.start);
             let within = self.shape.within(slot, range);
             let Some(Slot::Small(small)) = self.slots.get_mut(&slot) else { continue };
+            // Not those that a thread added while they were read here, and that went before.
+            let runs = small.mapped.runs(within.clone());
             small.mapped.clear(within);
-            for page in range.start.0..range.end.0 {
-                let page = PageIndex(page);
-                let offset = self.shape.offset(page) as usize;
-                self.held.keep(page, |bytes| self.uffd.copy_out(offset, bytes));
+            for run in runs {
+                spans.push(self.keep_a_moment(slot, run));
             }
-            let len = self.shape.page_size.len_of(range.count()).0 as usize;
-            spans.push((self.shape.offset(range.start) as usize, len));
-            self.frames.return_small(range.count());
-            Counters::add(&self.counters.pages_evicted, range.count().0);
             self.forget_if_empty(slot);
         }
         if let Err(error) = self.uffd.empty_all(&spans) {
             self.report.give_up("MADV_DONTNEED", &error);
         }
         !spans.is_empty()
+    }
+
+    /// Keeps what is about to be taken away, given by its place in `slot`; answers where it is.
+    fn keep_a_moment(&mut self, slot: SlotIndex, run: std::ops::Range<u64>) -> (usize, usize) {
+        let first = self.shape.pages_of(slot).start.0;
+        let page_len = self.shape.page_size.bytes() as usize;
+        let count = run.end - run.start;
+        for page in run.clone().map(|at| PageIndex(first + at)) {
+            let offset = self.shape.offset(page) as usize;
+            self.held.keep(page, |bytes| self.uffd.copy_out(offset, bytes));
+        }
+        self.frames.return_small(PageCount(count));
+        Counters::add(&self.counters.pages_evicted, count);
+        (self.shape.offset(PageIndex(first + run.start)) as usize, count as usize * page_len)
     }
 
     /// Keeps pages that have been read and that nobody has asked for.

@@ -138,7 +138,9 @@ mod tests {
 
     #[test]
     fn frames_and_small_pages_share_one_limit() {
-        let Ok(uffd) = Uffd::reserve(1) else { return println!("skipped: no userfaultfd here") };
+        let Ok(uffd) = Uffd::reserve(1, sys::Missing::Queued) else {
+            return println!("skipped: no userfaultfd here");
+        };
         let mut frames = Frames::new(3, PageCount(512)).unwrap();
         assert_eq!(frames.small_room(), PageCount(3 * 512));
         frames.reserve_small(PageCount(513));

@@ -1,8 +1,10 @@
 //! Small pages that were taken away a moment ago, and may be put back without I/O.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use crate::page::{PageIndex, PageRange, PageSize};
+use super::marks::Marks;
+use crate::page::{PageCount, PageIndex, PageRange, PageSize};
 use crate::sys::{Cell, Span};
 
 /// A ring of pages: the newest takes the place of the oldest.
@@ -14,13 +16,16 @@ pub(super) struct Held {
     owners: Vec<Option<PageIndex>>,
     places: HashMap<PageIndex, usize>,
     next: usize,
+    /// Where others look what is here.
+    brought: Option<Arc<Marks>>,
 }
 
 impl Held {
     /// Uses all of `cell`.
-    pub(super) fn new(cell: Cell, page_size: PageSize) -> Held {
+    pub(super) fn new(cell: Cell, page_size: PageSize, brought: Option<Arc<Marks>>) -> Held {
         let count = cell.len() / page_size.bytes() as usize;
-        Held { cell, page_size, owners: vec![None; count], places: HashMap::new(), next: 0 }
+        let (owners, places) = (vec![None; count], HashMap::new());
+        Held { cell, page_size, owners, places, next: 0, brought }
     }
 
     /// Keeps the content of `page`, which `fill` writes.
@@ -31,8 +36,10 @@ impl Held {
         }
         if let Some(before) = self.owners[place].replace(page) {
             self.places.remove(&before);
+            self.mark(before, Marks::clear);
         }
         self.places.insert(page, place);
+        self.mark(page, Marks::set);
         let span = self.place(place);
         let from = span.addr - self.cell.span().addr;
         fill(&mut self.cell.bytes_mut()[from..from + span.len]);
@@ -47,6 +54,7 @@ impl Held {
     pub(super) fn forget(&mut self, page: PageIndex) {
         if let Some(place) = self.places.remove(&page) {
             self.owners[place] = None;
+            self.mark(page, Marks::clear);
         }
     }
 
@@ -54,6 +62,12 @@ impl Held {
     pub(super) fn forget_all(&mut self, pages: PageRange) {
         if !self.places.is_empty() {
             (pages.start.0..pages.end.0).for_each(|page| self.forget(PageIndex(page)));
+        }
+    }
+
+    fn mark(&self, page: PageIndex, mark: fn(&Marks, PageRange)) {
+        if let Some(brought) = &self.brought {
+            mark(brought, PageRange::at(page, PageCount(1)));
         }
     }
 
@@ -71,7 +85,7 @@ mod tests {
     #[test]
     fn the_oldest_makes_room_and_the_content_is_its_own() {
         let cell = Cell::reserve(1, Fork::Inherit).unwrap().split(4 * 4096).pop().unwrap();
-        let mut held = Held::new(cell, PageSize::FOUR_KIB);
+        let mut held = Held::new(cell, PageSize::FOUR_KIB, None);
         let start = held.cell.span().addr;
         for page in 0..5 {
             held.keep(PageIndex(page), |bytes| bytes.fill(page as u8));

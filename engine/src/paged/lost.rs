@@ -3,6 +3,7 @@
 use std::io;
 
 use super::OnIoError;
+use super::asks::Answer;
 use super::flight::{Flight, Goal};
 use super::pager::Pager;
 use super::slots::{Large, LargeState, Slot, SlotIndex};
@@ -20,7 +21,7 @@ impl Pager {
             Goal::Large { slot, frame } => {
                 self.frames.give_back(frame, cell);
                 self.frames.release(frame);
-                let wanted = match self.slots.remove(&slot) {
+                let wanted = match self.remove_large(slot) {
                     Some(Slot::Large(Large {
                         state: LargeState::Reading { wanted, .. }, ..
                     })) => wanted,
@@ -51,6 +52,9 @@ impl Pager {
         let within = self.shape.within(slot, pages);
         let Some(Slot::Small(small)) = self.slots.get_mut(&slot) else { return Vec::new() };
         small.reading.clear(within.clone());
+        if let Some(desk) = &self.desk {
+            desk.brought.clear(pages);
+        }
         small.unit = PageCount(1);
         let wanted = within.filter(|&at| small.wanted.contains(at));
         let page = |at| PageIndex(self.shape.pages_of(slot).start.0 + at);
@@ -59,6 +63,11 @@ impl Pager {
 
     /// The disk does not give `page`.
     fn lose(&mut self, page: PageIndex, error: &io::Error) {
+        self.serve_all();
+        if self.is_mapped(page) {
+            // A thread was luckier.
+            return self.wake(page);
+        }
         let slot = self.shape.slot_of(page);
         let within = self.shape.within(slot, PageRange::at(page, PageCount(1)));
         if let Some(Slot::Small(small)) = self.slots.get_mut(&slot) {
@@ -73,8 +82,10 @@ impl Pager {
             }
             // What safe code has seen does not become zeros.
             OnIoError::Zero | OnIoError::Abort => {
+                self.lost.insert(page);
                 let page_len = self.shape.page_size.bytes() as usize;
                 self.report.end(&self.uffd, offset as usize, page_len);
+                self.answer(PageRange::at(page, PageCount(1)), Answer::Lost);
             }
         }
     }
@@ -86,5 +97,6 @@ impl Pager {
         if let Err(error) = self.uffd.zero(offset, page_len) {
             self.report.give_up("UFFDIO_ZEROPAGE", &error);
         }
+        self.answer(PageRange::at(page, PageCount(1)), Answer::Brought);
     }
 }

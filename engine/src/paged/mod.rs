@@ -7,13 +7,16 @@
 //! ```
 //!
 //! One thread serves the faults of one `Paged` and owns all of its state (`pager`): there is
-//! nothing to lock. The file is cut into slots of 2 MiB. Along a run a slot is one huge frame that is
+//! nothing to lock. With [`Faults::OnFaultingThread`] threads that touch may add lone pages themselves,
+//! and leave notes for it (`desk`). The file is cut into slots of 2 MiB. Along a run a slot is one huge frame that is
 //! moved under the reader and, once the reader has passed, back into the pool; elsewhere it is single
 //! pages, copied.
 
 mod ahead;
+mod asks;
 #[cfg(feature = "bgzf")]
 mod bgzf;
+mod desk;
 mod disk;
 mod evict;
 mod flight;
@@ -21,6 +24,9 @@ mod frames;
 mod held;
 mod immutable;
 mod lost;
+mod marks;
+mod notes;
+mod notices;
 mod open;
 mod options;
 mod pager;
@@ -36,7 +42,9 @@ mod stats;
 pub use bgzf::Bgzf;
 pub use disk::Queue;
 pub use immutable::Immutability;
-pub use options::{FrameSize, MEMORY_LIMIT_DEFAULT, MEMORY_LIMIT_MIN, OnIoError, PagedOptions};
+pub use options::{
+    Faults, FrameSize, MEMORY_LIMIT_DEFAULT, MEMORY_LIMIT_MIN, OnIoError, PagedOptions,
+};
 pub use report::PageError;
 pub use source::{Access, Immutable, Source};
 pub use stats::{PagedMode, PagedStats};
@@ -56,7 +64,7 @@ use crate::Error;
 use crate::mmap::range::{clip, clip_many};
 use crate::page::PageRange;
 use crate::reader::retry;
-use crate::sys::{self, Uffd};
+use crate::sys::{self, Here, Uffd};
 
 /// A file as `&[u8]`, however large, in a fixed amount of memory.
 ///
@@ -95,8 +103,9 @@ use crate::sys::{self, Uffd};
 /// - **Fork**: a child has nothing at these addresses; touching them there is a SIGSEGV. Dropping a
 ///   `Paged` in the child does nothing.
 /// - **System calls** may be given any part of the slice, unless [`Paged::mode`] says
-///   [`FaultScope::UserMode`](crate::FaultScope::UserMode): then a page that is not in memory is EFAULT;
-///   touch it first, or use [`Paged::read_at`].
+///   [`FaultScope::UserMode`](crate::FaultScope::UserMode), as it always does with
+///   [`Faults::OnFaultingThread`]: then a page that is not in memory is EFAULT; touch it first, or use
+///   [`Paged::read_at`].
 /// - **vmsplice(2) and MSG_ZEROCOPY**: never from this slice. The kernel keeps the pages, which hold
 ///   other bytes of the file later.
 /// - **fcntl(2) locks** of the process on the file are lost when it is opened and when it is dropped:
@@ -130,6 +139,8 @@ enum Backing {
 #[derive(Debug)]
 struct Userfault {
     service: Service,
+    /// With threads that serve themselves.
+    _here: Option<Here>,
     uffd: Arc<Uffd>,
     shape: Shape,
     report: Report,

@@ -1,12 +1,17 @@
 //! Opening: the proof, the memory, and what is put together of them.
 
+use std::fs::File;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::desk::{self, Desk};
 use super::frames::Frames;
 use super::held::Held;
 use super::immutable::Proof;
+use super::marks::Marks;
+use super::options::{Faults, OnIoError};
 use super::pager::{PIECE_BYTES, Pager, Parts};
 use super::report::Report;
 use super::service::Service;
@@ -17,7 +22,7 @@ use super::{Backing, FrameSize, Immutability, Paged, PagedMode, PagedOptions, Us
 use crate::Error;
 use crate::page::{ByteLen, PageCount};
 use crate::policy::Geometry;
-use crate::sys::{self, Cell, FRAME_LEN, Fork, Uffd};
+use crate::sys::{self, Cell, FRAME_LEN, Fork, HerePlace, Lender, Missing, Uffd, Wake};
 
 /// Who says that the bytes do not change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,8 +86,17 @@ impl Paged {
         if len == 0 {
             return Ok(Paged { backing: Backing::Owned(Vec::new()), source });
         }
-        let uffd = match Uffd::reserve(len) {
-            Ok(uffd) => Arc::new(uffd),
+        let unit = match options.frame_size {
+            FrameSize::Auto => page_size.bytes(),
+            FrameSize::Small(bytes) => u64::from(bytes),
+        };
+        let unit = page_size.pages_for(ByteLen(unit));
+        let own_file = match options.faults {
+            Faults::OnFaultingThread if unit == PageCount(1) => source.file(),
+            _ => None,
+        };
+        let (uffd, here) = match reserve(len, own_file) {
+            Ok((uffd, here)) => (Arc::new(uffd), here),
             Err(_) if shape.len <= options.memory_limit => {
                 let bytes = read_all(&*source, len).map_err(syscall("read"))?;
                 return Ok(Paged { backing: Backing::Owned(bytes), source });
@@ -91,7 +105,9 @@ impl Paged {
         };
         sys::fork_guard_init();
         let memory = Memory::split(options, &shape);
-        let proof = proof(memory.frames as u64 >= shape.slots())?;
+        let proof = Arc::new(proof(memory.frames as u64 >= shape.slots())?);
+        let is_asked = matches!(*proof, Proof::Lease(_)) || options.on_io_error == OnIoError::Zero;
+        let published = is_asked.then(|| Arc::new(Marks::new(shape.pages().count())));
         let report = Report::new(name, options.on_io_error);
         let counters = Arc::new(PagedCounters::default());
         let disk = disk::disk(&source, options.queue_depth).map_err(syscall("io_uring_setup"))?;
@@ -100,33 +116,83 @@ impl Paged {
             queue: disk.queue(),
             access,
             immutability: proof.kind(),
+            faults: match here {
+                Some(_) => Faults::OnFaultingThread,
+                None => Faults::ServiceThread,
+            },
         };
         let budget = ByteLen((memory.frames * FRAME_LEN) as u64);
         let mut geometry = Geometry::new(page_size, ByteLen(shape.len), budget);
         geometry.fault_around = PageCount(1);
-        let unit = match options.frame_size {
-            FrameSize::Auto => page_size.bytes(),
-            FrameSize::Small(bytes) => u64::from(bytes),
-        };
-        let reserve = |len| Cell::reserve(len, Fork::Withhold).map_err(syscall("mmap"));
+        let cell = |len| Cell::reserve(len, Fork::Withhold).map_err(syscall("mmap"));
         let frames = Frames::new(memory.frames, shape.pages_per_slot()).map_err(syscall("mmap"))?;
+        let mut staging = cell(memory.staging)?.split(PIECE_BYTES as usize);
+        let wake = Arc::new(Wake::new().map_err(syscall("eventfd"))?);
+        let (desk, here) = match here {
+            None => (None, None),
+            Some((here, file)) => {
+                let buffers = staging.split_off(staging.len() - buffer_cells(staging.len()));
+                let desk = Arc::new(Desk::new(desk::Parts {
+                    uffd: Arc::clone(&uffd),
+                    file,
+                    proof: Arc::clone(&proof),
+                    shape,
+                    counters: Arc::clone(&counters),
+                    shown: published.clone(),
+                    buffers: Lender::new(buffers, page_size.bytes() as usize),
+                    wake: Arc::clone(&wake),
+                }));
+                (Some(Arc::clone(&desk)), Some(here.begin(desk)))
+            }
+        };
+        let brought = desk.as_ref().map(|desk| Arc::clone(&desk.brought));
         let pager = Pager::new(Parts {
             uffd: Arc::clone(&uffd),
             disk,
             proof,
+            published,
+            desk,
             report: report.clone(),
             shape,
             frames,
-            staging: reserve(memory.staging)?.split(PIECE_BYTES as usize),
-            held: Held::new(reserve(memory.held)?, page_size),
+            staging,
+            held: Held::new(cell(memory.held)?, page_size, brought),
             policy: options.policy.build(geometry),
-            unit: page_size.pages_for(ByteLen(unit)),
+            unit,
             counters: Arc::clone(&counters),
         });
-        let service = Service::start(pager).map_err(syscall("clone"))?;
-        let userfault = Userfault { service, uffd, shape, report, counters, mode };
+        let service = Service::start(pager, wake).map_err(syscall("clone"))?;
+        let userfault = Userfault { service, _here: here, uffd, shape, report, counters, mode };
         Ok(Paged { backing: Backing::Userfault(Box::new(userfault)), source })
     }
+}
+
+/// The addresses; and, with a file that the threads may read, a place among those that are served on the
+/// thread that touches, and a descriptor of their own. Without such a place, as without such a file.
+fn reserve(
+    len: usize,
+    own_file: Option<Arc<OwnedFd>>,
+) -> io::Result<(Uffd, Option<(HerePlace, File)>)> {
+    let signalled = |file: Arc<OwnedFd>| {
+        let file = File::from(file.try_clone()?);
+        let uffd = Uffd::reserve(len, Missing::Signalled)?;
+        let place = HerePlace::take(uffd.span())?;
+        Ok::<_, io::Error>((uffd, Some((place, file))))
+    };
+    match own_file.map(signalled) {
+        Some(Ok(both)) => Ok(both),
+        Some(Err(error)) => {
+            tracing::debug!(%error, "mmap-ahead: the service thread serves all touches");
+            Ok((Uffd::reserve(len, Missing::Queued)?, None))
+        }
+        None => Ok((Uffd::reserve(len, Missing::Queued)?, None)),
+    }
+}
+
+/// How much of what small reads land in belongs to the threads that serve themselves: an eighth, and no
+/// more than 64 pages of 4 KiB.
+fn buffer_cells(staging: usize) -> usize {
+    (staging / 8).clamp(1, 4)
 }
 
 const USERFAULTFD_NEEDED: &str = "userfaultfd(2): allow the system call (containers), set \

@@ -39,6 +39,43 @@ pub enum FrameSize {
     Small(u32),
 }
 
+/// Who serves the touch of a page that is not in memory.
+///
+/// Default: [`Faults::ServiceThread`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Faults {
+    /// The thread of the [`Paged`]: whoever touched sleeps until it is woken. System calls may be given
+    /// any part of the slice.
+    #[default]
+    ServiceThread,
+    /// For lone touches the thread that touched, which reads the page itself inside a handler of SIGBUS;
+    /// nobody has to be woken. Runs are still read ahead by the service, and it takes pages away. Worth
+    /// it where many threads touch at random, and dear where they wait on other threads anyway.
+    ///
+    /// What it costs:
+    ///
+    /// - **System calls** that are given a page which is not in memory return EFAULT and do not wait
+    ///   (as with [`FaultScope::UserMode`](crate::FaultScope::UserMode), which [`Paged::mode`] says then).
+    ///   The remedy: [`Paged::read_at`] into a buffer of one's own, or touch the pages before the call
+    ///   and call again after EFAULT; [`Paged::prefetch`] makes the touch cheap.
+    /// - **SIGBUS**: a handler is installed for the process, once and for ever, with the first such
+    ///   `Paged`. What is not ours goes to the handler that was there before. Whoever installs another
+    ///   one later must hand on to ours; a thread that blocks SIGBUS dies of its first touch; a library
+    ///   that holds this code must not be unloaded.
+    /// - **All signals** are held back while a thread reads: as long as one read of the disk.
+    /// - After the first page that could not be read, or when the lease is taken away, the service serves
+    ///   everything, for what becomes of the page is its affair.
+    ///
+    /// Without effect, as [`Paged::mode`] says: with a [`Source`] that is no file
+    /// ([`Source::file`]), with [`FrameSize::Small`] above one page, when 256 others are open, and when
+    /// the handler cannot be installed because another one was put in the place of ours.
+    ///
+    /// Kernel: 4.14 (UFFD_FEATURE_SIGBUS); without effect before. Source: userfaultfd(2),
+    /// ioctl_userfaultfd(2).
+    OnFaultingThread,
+}
+
 /// The memory that a [`Paged`] uses unless [`PagedOptions::memory_limit`] says otherwise: 256 MiB.
 ///
 /// A guess: a hundredth of what a machine that reads large files has, and enough to keep sixteen
@@ -66,6 +103,7 @@ pub struct PagedOptions {
     pub(super) queue_depth: usize,
     pub(super) policy: PolicyKind,
     pub(super) on_io_error: OnIoError,
+    pub(super) faults: Faults,
 }
 
 impl Default for PagedOptions {
@@ -84,6 +122,7 @@ impl PagedOptions {
             queue_depth: 32,
             policy: PolicyKind::default(),
             on_io_error: OnIoError::default(),
+            faults: Faults::default(),
         }
     }
 
@@ -124,6 +163,13 @@ impl PagedOptions {
     #[must_use]
     pub fn on_io_error(mut self, then: OnIoError) -> PagedOptions {
         self.on_io_error = then;
+        self
+    }
+
+    /// Who serves the touch of a page that is not in memory. Default: [`Faults::ServiceThread`].
+    #[must_use]
+    pub fn faults(mut self, faults: Faults) -> PagedOptions {
+        self.faults = faults;
         self
     }
 

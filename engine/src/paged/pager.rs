@@ -5,10 +5,12 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use super::ahead::Ahead;
+use super::asks::{Answer, AskIndex};
+use super::desk::Desk;
 use super::disk::Disk;
 use super::frames::Frames;
 use super::held::Held;
-use super::options::OnIoError;
+use super::marks::Marks;
 use super::report::Report;
 use super::slots::{Arrival, LargeState, Shape, Slot, SlotIndex, Slots, Small};
 use super::stats::PagedCounters;
@@ -26,7 +28,9 @@ pub(super) const PIECE_BYTES: u64 = 64 << 10;
 pub(super) struct Parts {
     pub(super) uffd: Arc<Uffd>,
     pub(super) disk: Box<dyn Disk>,
-    pub(super) proof: Proof,
+    pub(super) proof: Arc<Proof>,
+    pub(super) published: Option<Arc<Marks>>,
+    pub(super) desk: Option<Arc<Desk>>,
     pub(super) report: Report,
     pub(super) shape: Shape,
     pub(super) frames: Frames,
@@ -40,7 +44,7 @@ pub(super) struct Parts {
 pub(super) struct Pager {
     pub(super) uffd: Arc<Uffd>,
     pub(super) disk: Box<dyn Disk>,
-    pub(super) proof: Proof,
+    pub(super) proof: Arc<Proof>,
     pub(super) report: Report,
     pub(super) shape: Shape,
     pub(super) slots: Slots,
@@ -63,12 +67,19 @@ pub(super) struct Pager {
     pub(super) ahead: VecDeque<Ahead>,
     /// Pages that somebody waits for and that could not be read yet.
     pub(super) stalled: VecDeque<PageIndex>,
-    /// Pages that were under a reader once; empty where nobody asks.
-    pub(super) published: Vec<u64>,
+    /// Pages that were under a reader once; none where nobody asks.
+    pub(super) published: Option<Arc<Marks>>,
     /// Slots that were small since they were last emptied as a whole.
     pub(super) was_small: HashSet<SlotIndex>,
     /// Pages that could not be read and show zeros for good.
     pub(super) zeroed: HashSet<PageIndex>,
+    /// Pages that could not be read and are a SIGBUS.
+    pub(super) lost: HashSet<PageIndex>,
+    /// With threads that serve themselves: what they and this have in common, who of them waits, and
+    /// how many pages they may add or have added without its being known.
+    pub(super) desk: Option<Arc<Desk>>,
+    pub(super) waiting: Vec<(AskIndex, PageIndex)>,
+    pub(super) permitted: usize,
     pub(super) unit: PageCount,
     pub(super) counters: Arc<PagedCounters>,
 }
@@ -92,11 +103,6 @@ pub(super) enum Need {
 impl Pager {
     pub(super) fn new(parts: Parts) -> Pager {
         let Parts { uffd, disk, proof, report, shape, frames, staging, held, .. } = parts;
-        let is_asked = matches!(proof, Proof::Lease(_)) || report.on_io_error() == OnIoError::Zero;
-        let published = match is_asked {
-            true => vec![0; shape.pages().count().0.div_ceil(64) as usize],
-            false => Vec::new(),
-        };
         Pager {
             uffd,
             disk,
@@ -118,9 +124,13 @@ impl Pager {
             plan: Plan::new(),
             ahead: VecDeque::new(),
             stalled: VecDeque::new(),
-            published,
+            published: parts.published,
             was_small: HashSet::new(),
             zeroed: HashSet::new(),
+            lost: HashSet::new(),
+            desk: parts.desk,
+            waiting: Vec::new(),
+            permitted: 0,
             unit: parts.unit,
             counters: parts.counters,
         }
@@ -259,12 +269,15 @@ impl Pager {
     pub(super) fn watch(&self) -> Option<Watch> {
         match self.urgent {
             _ if !self.is_small_lately => None,
+            // Who serves itself does not come here.
+            0 if self.desk.is_some() => None,
             0 => Some(Watch::Fault),
             _ => Some(Watch::Read),
         }
     }
 
-    pub(super) fn wake(&self, page: PageIndex) {
+    pub(super) fn wake(&mut self, page: PageIndex) {
+        self.answer(PageRange::at(page, PageCount(1)), Answer::Brought);
         let page_len = self.shape.page_size.bytes() as usize;
         if let Err(error) = self.uffd.wake(self.shape.offset(page) as usize, page_len) {
             self.report.give_up("UFFDIO_WAKE", &error);

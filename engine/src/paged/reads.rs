@@ -5,7 +5,7 @@ use std::io;
 use super::flight::{Flight, Goal};
 use super::pager::{Need, Pager};
 use super::slots::{Arrival, Large, LargeState, Slot, SlotIndex};
-use crate::page::{PageIndex, PageRange};
+use crate::page::{PageCount, PageIndex, PageRange};
 use crate::policy::{Event, Fetch, Outcome};
 use crate::runtime::now;
 use crate::stats::Counters;
@@ -26,7 +26,13 @@ impl Pager {
         if self.disk.room() == 0 || !self.uffd.has_move() {
             return false;
         }
-        let Some(frame) = self.room_for_frame(need) else { return false };
+        if !self.close(slot) {
+            return false;
+        }
+        let Some(frame) = self.room_for_frame(need) else {
+            self.remove_large(slot);
+            return false;
+        };
         let pages = self.shape.pages_of(slot);
         let bytes = self.shape.bytes_of(pages);
         let goal = Goal::Large { slot, frame };
@@ -57,6 +63,7 @@ impl Pager {
         let Some(Slot::Small(small)) = self.slots.get_mut(&slot) else { return true };
         let Some(cell) = self.staging.pop() else { return false };
         small.reading.set(self.shape.within(slot, pages));
+        self.mark_brought(pages);
         self.frames.reserve_small(pages.count());
         let is_urgent = need == Need::Demand;
         self.urgent += usize::from(is_urgent);
@@ -162,13 +169,18 @@ impl Pager {
         let within = self.shape.within(slot, pages);
         let Some(Slot::Small(small)) = self.slots.get_mut(&slot) else { return };
         small.reading.clear(within.clone());
+        let added = within.clone().filter(|&at| small.mapped.contains(at)).count();
         if arrival == Arrival::Park && !small.wanted.any(within.clone()) {
+            self.unmark_brought(pages);
             self.frames.return_small(pages.count());
             self.hold(pages, cell);
             return self.forget_if_empty(slot);
         }
         small.wanted.clear(within.clone());
         small.mapped.set(within);
+        // A thread was quicker, and its page has its own memory.
+        self.frames.return_small(PageCount(added as u64));
+        self.unmark_brought(pages);
         let len = self.aligned(self.shape.bytes_of(pages));
         self.publish(pages, cell.part(0..len));
     }

@@ -37,7 +37,7 @@ pub(super) struct Service {
 /// What the service is asked for by other threads.
 #[derive(Debug)]
 struct Mailbox {
-    wake: Wake,
+    wake: Arc<Wake>,
     /// Asked each turn: a lock and a system call less.
     has_mail: AtomicBool,
     letters: Mutex<Letters>,
@@ -50,12 +50,10 @@ struct Letters {
 }
 
 impl Service {
-    pub(super) fn start(pager: Pager) -> std::io::Result<Service> {
-        let mailbox = Arc::new(Mailbox {
-            wake: Wake::new()?,
-            has_mail: AtomicBool::new(false),
-            letters: Mutex::default(),
-        });
+    /// `wake`: what it is woken with, by the threads that serve themselves too.
+    pub(super) fn start(pager: Pager, wake: Arc<Wake>) -> std::io::Result<Service> {
+        let mailbox =
+            Arc::new(Mailbox { wake, has_mail: AtomicBool::new(false), letters: Mutex::default() });
         let letters = Arc::clone(&mailbox);
         let builder = thread::Builder::new().name("mmap-ahead-page".into()).stack_size(STACK_BYTES);
         let thread = builder.spawn(move || {
@@ -143,7 +141,7 @@ fn serve(mut pager: Pager, mailbox: &Mailbox) {
             return;
         }
         pager.prefetch(&letters.prefetches);
-        let mut is_idle = true;
+        let mut is_idle = !pager.attend();
         if let Err(error) = pager.uffd.take_faults(&mut faults) {
             pager.report.give_up("read(userfaultfd)", &error);
         }
@@ -181,6 +179,9 @@ fn serve(mut pager: Pager, mailbox: &Mailbox) {
             }
             continue;
         }
+        if !pager.desk.as_ref().is_none_or(|desk| desk.may_sleep()) {
+            continue;
+        }
         let timeout = pager.is_stalled().then_some(STALLED);
         let fds = [pager.uffd.as_fd(), pager.disk.as_fd(), mailbox.wake.as_fd()];
         if let Err(error) = sys::wait_readable(&fds, timeout) {
@@ -188,5 +189,8 @@ fn serve(mut pager: Pager, mailbox: &Mailbox) {
         }
         // Before the mail is looked at: a ring that comes after this is not lost.
         mailbox.wake.clear();
+        if let Some(desk) = &pager.desk {
+            desk.wakes_up();
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 
+use super::asks::Answer;
 use super::pager::{PIECE_BYTES, Pager};
 use super::slots::{LargeState, Slot, SlotIndex, Slots};
 use crate::page::{PageCount, PageIndex, PageRange};
@@ -62,7 +63,7 @@ impl Pager {
     /// A frame that cannot be moved is copied page by page, and its memory goes to the small pages.
     /// The first `moved` bytes are under the reader already.
     fn copy_frame(&mut self, slot: SlotIndex, moved: usize) {
-        let Some(Slot::Large(large)) = self.slots.remove(&slot) else { return };
+        let Some(Slot::Large(large)) = self.remove_large(slot) else { return };
         Counters::add(&self.counters.frames_copied, 1);
         let unit = PageCount(1);
         let pages = self.shape.pages_of(slot);
@@ -107,7 +108,7 @@ impl Pager {
     }
 
     /// `pages` are under the reader, as small ones.
-    fn queue_small(&mut self, pages: PageRange) {
+    pub(super) fn queue_small(&mut self, pages: PageRange) {
         let piece = PageCount(PIECE_BYTES / self.shape.page_size.bytes());
         self.small_queue.extend(pages.pieces(piece));
         self.shown(pages);
@@ -117,12 +118,17 @@ impl Pager {
     fn shown(&mut self, pages: PageRange) {
         self.held.forget_all(pages);
         self.mark_published(pages);
+        self.answer(pages, Answer::Brought);
     }
 
     /// Pages that were under a reader before are shown again only if they are the same still.
-    pub(super) fn check_again(&self, pages: PageRange) {
-        if self.published.is_empty() {
+    pub(super) fn check_again(&mut self, pages: PageRange) {
+        if self.published.is_none() {
             return;
+        }
+        if self.desk.is_some() && !self.proof.holds() {
+            // What a thread has read before is not shown after what is read now.
+            self.serve_all();
         }
         let mut pages = (pages.start.0..pages.end.0).map(PageIndex);
         if pages.any(|page| self.was_published(page)) && !self.proof.holds() {
@@ -130,8 +136,8 @@ impl Pager {
         }
     }
 
-    pub(super) fn was_published(&self, PageIndex(page): PageIndex) -> bool {
-        self.published.get((page / 64) as usize).is_some_and(|word| word >> (page % 64) & 1 != 0)
+    pub(super) fn was_published(&self, page: PageIndex) -> bool {
+        self.published.as_ref().is_some_and(|published| published.contains(page))
     }
 
     /// A page that showed zeros shows zeros for good, also when it can be read again.
@@ -147,12 +153,10 @@ impl Pager {
         }
     }
 
-    fn mark_published(&mut self, pages: PageRange) {
-        if self.published.is_empty() {
-            return;
+    fn mark_published(&self, pages: PageRange) {
+        if let Some(published) = &self.published {
+            published.set(pages);
         }
-        (pages.start.0..pages.end.0)
-            .for_each(|page| self.published[(page / 64) as usize] |= 1 << (page % 64));
     }
 }
 

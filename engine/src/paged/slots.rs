@@ -93,6 +93,18 @@ impl Pages {
         self.0.iter().all(|&word| word == 0)
     }
 
+    /// Those of `pages` that are set, in runs.
+    pub(super) fn runs(&self, pages: std::ops::Range<u64>) -> Vec<std::ops::Range<u64>> {
+        let mut runs: Vec<std::ops::Range<u64>> = Vec::new();
+        for page in pages.filter(|&page| self.contains(page)) {
+            match runs.last_mut() {
+                Some(run) if run.end == page => run.end += 1,
+                _ => runs.push(page..page + 1),
+            }
+        }
+        runs
+    }
+
     pub(super) fn any(&self, mut pages: std::ops::Range<u64>) -> bool {
         pages.any(|page| self.contains(page))
     }
@@ -176,6 +188,8 @@ mod tests {
         pages.set(60..70);
         assert!(pages.contains(63) && pages.contains(64) && !pages.contains(70));
         assert!(pages.any(0..61) && !pages.any(0..60));
+        pages.clear(62..64);
+        assert_eq!(pages.runs(0..69), [60..62, 64..69]);
         pages.clear(60..70);
         assert!(pages.is_empty());
         assert!(!pages.contains(511));

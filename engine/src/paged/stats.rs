@@ -1,5 +1,6 @@
 use super::disk::Queue;
 use super::immutable::Immutability;
+use super::options::Faults;
 use super::source::Access;
 use crate::stats::counters;
 use crate::sys::FaultScope;
@@ -12,7 +13,10 @@ counters! {
     PagedStats, PagedCounters:
     /// Touches of pages that were not in memory.
     faults,
-    /// Of these, the ones whose page was on its way from the disk.
+    /// Of these, the ones that were served on the thread that touched
+    /// ([`Faults::OnFaultingThread`](super::Faults::OnFaultingThread)).
+    faults_here,
+    /// Of all, the ones whose page was on its way from the disk.
     late,
     /// Reads of the source.
     reads,
@@ -56,6 +60,8 @@ pub enum PagedMode {
         access: Option<Access>,
         /// Why the bytes cannot change.
         immutability: Immutability,
+        /// Who serves the touches.
+        faults: Faults,
     },
     /// No userfaultfd here, or an empty file: all of it was read when it was opened.
     Owned,

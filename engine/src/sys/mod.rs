@@ -16,9 +16,11 @@ mod file;
 #[cfg(feature = "lab")]
 mod fork;
 mod futex;
+mod here;
 #[cfg(feature = "lab")]
 mod lab;
 mod lease;
+mod lender;
 mod lines;
 #[cfg(feature = "lab")]
 mod live;
@@ -71,9 +73,11 @@ pub(crate) use file::{FileFacts, file_facts, keep, punch_hole, regular_len};
 pub use fork::ForkedChild;
 #[cfg(feature = "lab")]
 pub use futex::{FutexScope, futex_wait, futex_wake_all};
+pub(crate) use here::{Here, HerePlace, ServeHere};
 #[cfg(feature = "lab")]
 pub(crate) use lab::{lab_map, lab_map_mut, lab_map_peer, lab_open_paged};
 pub(crate) use lease::{Lease, has_verity, is_local, is_sealed};
+pub(crate) use lender::Lender;
 pub use lines::LineFlush;
 #[cfg(feature = "lab")]
 pub use live::LiveMap;
@@ -95,7 +99,7 @@ pub(crate) use span::Span;
 pub(crate) use thread::{block_all_signals, end_by_sigbus, say, sleep_precisely};
 pub(crate) use trip::{TripSlot, guard};
 pub use uffd::FaultScope;
-pub(crate) use uffd::{Refused, Stopped, Uffd};
+pub(crate) use uffd::{Missing, Refused, Stopped, Uffd};
 #[cfg(feature = "lab")]
 pub use uffd::{Userfault, try_userfault};
 pub(crate) use uring::{Landed, Ring};

@@ -5,6 +5,8 @@
 //! page there, maps a private page of zeros in its place, and the touch is repeated. Everything else
 //! goes to the handler that was there before.
 //!
+//! The same handler serves the pages of a `Paged` on the thread that touched them: see `here`.
+//!
 //! Limits, which the documentation of `MmapOptions::guard_sigbus` repeats: a thread that blocks SIGBUS
 //! is killed by the kernel; whoever replaces the handler later must hand on to it; a library that holds
 //! this code must not be unloaded.
@@ -136,6 +138,11 @@ impl SigbusGuard {
     }
 }
 
+/// Installs the handler: see [`Chain::install`].
+pub(super) fn install() -> io::Result<()> {
+    CHAIN.install()
+}
+
 impl fmt::Debug for SigbusGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SigbusGuard").field("lost", &self.lost()).finish()
@@ -170,6 +177,6 @@ unsafe fn answer(info: *const libc::siginfo_t) -> bool {
     }
     // SAFETY: the information of a fault holds the address.
     let addr = unsafe { info.si_addr() } as usize;
-    let Some(losses) = TABLE.find(addr) else { return false };
+    let Some(losses) = TABLE.find(addr) else { return super::here::answer(addr) };
     losses.replace(addr.wrapping_sub(losses.base.load(Ordering::Relaxed)))
 }

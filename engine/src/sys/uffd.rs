@@ -5,6 +5,7 @@ mod abi;
 mod lab;
 
 pub use abi::FaultScope;
+pub(crate) use abi::Missing;
 #[cfg(feature = "lab")]
 pub use lab::{Userfault, try_userfault};
 
@@ -16,7 +17,7 @@ pub(super) use abi::{
     Api, EVENT_PAGEFAULT, FAULTS_AT_ONCE, Message, Range, Register, UFFD_API, ioctl, ioctl_number,
     open, read_messages,
 };
-use abi::{FEATURE_MOVE, FEATURE_POISON, Fill, MODE_MISSING, Transfer, negotiate};
+use abi::{FEATURE_MOVE, FEATURE_POISON, FEATURE_SIGBUS, Fill, MODE_MISSING, Transfer, negotiate};
 
 use super::advise::drop_all;
 use super::arena::{self, FRAME_LEN, Reserved};
@@ -57,10 +58,15 @@ impl Uffd {
     /// Reserves `len` bytes, rounded up to whole frames, and watches over them.
     ///
     /// # Errors
-    /// EPERM and ENOSYS where userfaultfd is blocked; ENOMEM.
-    pub(crate) fn reserve(len: usize) -> io::Result<Uffd> {
+    /// EPERM and ENOSYS where userfaultfd is blocked; EINVAL before Linux 4.14 for
+    /// [`Missing::Signalled`]; ENOMEM.
+    pub(crate) fn reserve(len: usize, missing: Missing) -> io::Result<Uffd> {
         let (file, scope) = open()?;
-        let features = negotiate(&file)?;
+        let (needed, scope) = match missing {
+            Missing::Queued => (0, scope),
+            Missing::Signalled => (FEATURE_SIGBUS, FaultScope::UserMode),
+        };
+        let features = negotiate(&file, needed)?;
         let len = len.max(1).next_multiple_of(FRAME_LEN);
         // In this order (TRAPS 15): with mlockall(MCL_FUTURE) the kernel would fill a readable range
         // with zeros before it is watched over.
@@ -162,6 +168,26 @@ impl Uffd {
     pub(crate) fn copy(&self, from: Span, offset: usize) -> Result<(), Stopped> {
         let to = self.part(offset, from.len);
         self.transfer(COPY, from, to, 0)
+    }
+
+    /// Copies `from`, a part of a cell of one page, to `offset`, where nothing may be. Async-signal-safe.
+    pub(crate) fn copy_page(&self, from: Span, offset: usize) -> Result<(), Refused> {
+        let to = self.part(offset, from.len);
+        loop {
+            let mut transfer = Transfer {
+                to: to.addr as u64,
+                from: from.addr as u64,
+                len: to.len as u64,
+                ..Transfer::default()
+            };
+            let result = self.call(ioctl_number(COPY, size_of::<Transfer>()), &mut transfer);
+            let Err(error) = result else { return Ok(()) };
+            match error.raw_os_error() {
+                Some(libc::EAGAIN) => {}
+                Some(libc::EEXIST) => return Err(Refused::Raced),
+                _ => return Err(Refused::Failed(error)),
+            }
+        }
     }
 
     /// Fills `len` bytes from `offset` on with zeros.

@@ -11,6 +11,7 @@ const UFFD_USER_MODE_ONLY: libc::c_int = 1;
 pub(in crate::sys) const EVENT_PAGEFAULT: u8 = 0x12;
 pub(super) const MODE_MISSING: u64 = 1;
 /// Bits of `features` and of `ioctls`.
+pub(super) const FEATURE_SIGBUS: u64 = 1 << 7;
 pub(super) const FEATURE_POISON: u64 = 1 << 14;
 pub(super) const FEATURE_MOVE: u64 = 1 << 16;
 /// Faults taken in by one read(2).
@@ -87,6 +88,15 @@ pub enum FaultScope {
     UserMode,
 }
 
+/// How a touch of a page that is not there is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// The thread that touched waits, and [`Uffd::take_faults`](super::Uffd::take_faults) tells.
+    Queued,
+    /// The thread that touched gets SIGBUS, and a system call EFAULT (UFFD_FEATURE_SIGBUS).
+    Signalled,
+}
+
 /// Takes in what waits, without waiting. Returns how many messages were read.
 pub(in crate::sys) fn read_messages(
     mut file: &File,
@@ -144,10 +154,10 @@ fn owned(fd: u64) -> io::Result<File> {
     Ok(unsafe { File::from_raw_fd(fd as libc::c_int) })
 }
 
-/// Asks for what this kernel has of MOVE and POISON. The features that a kernel has are told by the
-/// first of two descriptors only if it is asked for none; so try the most first.
-pub(super) fn negotiate(file: &File) -> io::Result<u64> {
-    let wanted = [FEATURE_MOVE | FEATURE_POISON, FEATURE_POISON, 0];
+/// Asks for `needed`, and for what this kernel has of MOVE and POISON. The features that a kernel has are
+/// told by the first of two descriptors only if it is asked for none; so try the most first.
+pub(super) fn negotiate(file: &File, needed: u64) -> io::Result<u64> {
+    let wanted = [FEATURE_MOVE | FEATURE_POISON, FEATURE_POISON, 0].map(|more| more | needed);
     let mut last = io::Error::from_raw_os_error(libc::EINVAL);
     for features in wanted {
         let mut api = Api { api: UFFD_API, features, ioctls: 0 };

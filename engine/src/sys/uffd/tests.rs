@@ -2,7 +2,7 @@ use super::*;
 use crate::sys::Fork;
 
 fn uffd(len: usize) -> Option<Uffd> {
-    let uffd = Uffd::reserve(len).ok();
+    let uffd = Uffd::reserve(len, Missing::Queued).ok();
     if uffd.is_none() {
         println!("skipped: no userfaultfd here");
     }
