@@ -20,7 +20,7 @@ pub(crate) struct Arguments {
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// read, memmap2, memmap2+sequential, memmap2+willneed, memmap2+populate, memmap2+random,
-    /// mmap, mmap+guard, mmap+replay, paged, reader, direct
+    /// mmap, mmap+guard, mmap+replay, paged, paged+faulting, reader, direct
     #[arg(long, default_value_t = Engine::Mmap)]
     engine: Engine,
     /// Print whether reading ahead helped (accuracy, coverage, timeliness), and the engine's counters
