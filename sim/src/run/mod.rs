@@ -6,6 +6,7 @@ mod driver;
 mod events;
 mod fetcher;
 mod follow;
+mod guard;
 mod helper;
 mod lanes;
 mod ledger;
@@ -141,7 +142,7 @@ impl<'a> Run<'a> {
         world.idle = helpers.iter().rev().map(|helper| helper.id).collect();
         let mappings = Mappings::new(strategy, count + helpers.len());
         let id = count + helpers.len();
-        let driver = world.sees_markers().then(|| Driver::new(id, &mut world));
+        let driver = world.is_engine().then(|| Driver::new(id, &mut world));
         Ok(Run { lanes, readers, helpers, driver, mappings, world })
     }
 

@@ -101,6 +101,7 @@ impl Mappings {
             self.kept_pages.0 -= range.count().0;
             return None;
         }
+        world.guard(range, thread, clock);
         if let Some(advice) = self.advice {
             world.counts.mode_switches += 1;
             clock.pay(&price::call(&world.costs, Nanos(0)));

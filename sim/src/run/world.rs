@@ -9,6 +9,7 @@ use super::cores::Cores;
 use super::driver::Driven;
 use super::events::{Event, Events, ThreadId};
 use super::follow::{Done, Follow};
+use super::guard::Guard;
 use super::ledger::Ledger;
 use super::lock::{Lock, Taken};
 use super::report::Counts;
@@ -30,6 +31,8 @@ pub(crate) struct World<'a> {
     pub(crate) ledger: Ledger,
     pub(crate) counts: Counts,
     pub(crate) follow: Option<Follow>,
+    /// Where touches of closed windows tell of the reader.
+    pub(crate) guard: Option<Guard>,
     /// Helpers that sleep.
     pub(crate) idle: Vec<ThreadId>,
     /// Windows that helpers are mapping.
@@ -84,6 +87,8 @@ impl<'a> World<'a> {
         if setup.cache == CacheState::Warm && has_cache && geometry.pages.0 > 0 {
             kernel.warm(ledger.all(), setup.order_when_warm());
         }
+        let sees = strategy.ahead.as_ref().map(|ahead| ahead.sees);
+        let guard = (sees == Some(Sees::Trips)).then(|| Guard::new(geometry.pages));
         let follow = |ahead| Follow::new(ahead, geometry, setup.costs.look_period);
         let may_be_huge = match setup.kernel.file_kind {
             FileKind::Dax(extents) => extents == DaxExtents::Huge,
@@ -99,6 +104,7 @@ impl<'a> World<'a> {
             ledger,
             counts: Counts::default(),
             follow: strategy.ahead.as_ref().map(follow),
+            guard,
             idle: Vec::new(),
             mapping: Vec::new(),
             file_len: workload.file().0,
@@ -224,6 +230,7 @@ impl<'a> World<'a> {
                 follow.tell(&Told::Touch { page, at: now, source: Source::Userfault });
                 self.wake_helper(Nanos(now.0 + self.costs.wake_up.0));
             }
+            Sees::Trips => {}
             Sees::Markers => {
                 let block = self.touched(page, kind);
                 let Some(follow) = &mut self.follow else { return };
@@ -257,6 +264,7 @@ impl<'a> World<'a> {
 
     /// The observer looks, if there is anything that it does not know.
     pub(crate) fn look_now(&mut self, at: Nanos) {
+        self.hear_of_trips(at);
         let Some(follow) = self.follow.as_mut().filter(|follow| follow.observer.has_seen()) else {
             return;
         };

@@ -67,6 +67,13 @@ impl Reader {
                 self.carry_next(world, bytes);
                 Ok(None)
             }
+            FaultEnd::Failed(Signal::Guard) => {
+                // The call that opens the window, and the return from the handler.
+                world.counts.mode_switches += 2;
+                world.trip(bytes.page(), self.id, &mut self.clock);
+                self.doing = Doing::Touching(bytes);
+                Ok(None)
+            }
             FaultEnd::Failed(Signal::Access) => {
                 Err(Error::Setup { what: "a store to a mapping that may only be read" })
             }
