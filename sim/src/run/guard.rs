@@ -141,11 +141,11 @@ mod tests {
     #[test]
     fn one_trigger_in_8_mib_stays_closed_and_the_rest_is_opened_once() {
         let mut guard = Guard::new(PageCount(8192));
-        assert_eq!(guard.keep_closed(PageIndex(100)), Some(6));
-        assert_eq!(guard.keep_closed(PageIndex(2000)), None, "too near");
-        assert_eq!(guard.open(pages(80, 130), Some(6)), [pages(80, 96), pages(112, 144)]);
-        assert_eq!(guard.open(pages(80, 144), None), [pages(96, 112)], "only what is closed");
-        assert_eq!(guard.keep_closed(PageIndex(2148)), Some(134));
+        assert_eq!(guard.keep_closed(PageIndex(600)), Some(1));
+        assert_eq!(guard.keep_closed(PageIndex(2600)), None, "too near");
+        assert_eq!(guard.open(pages(80, 1030), Some(1)), [pages(0, 512), pages(1024, 1536)]);
+        assert_eq!(guard.open(pages(80, 1030), None), [pages(512, 1024)], "only what is closed");
+        assert_eq!(guard.keep_closed(PageIndex(2648)), Some(5));
         assert_eq!(guard.keep_closed(PageIndex(99)), None, "open already");
         assert_eq!(guard.keep_closed(PageIndex(9000)), None, "beyond the end");
     }

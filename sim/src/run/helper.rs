@@ -79,7 +79,7 @@ impl Helper {
     fn begin(&mut self, window: &Window, world: &mut World<'_>) {
         let planned = window.range;
         let begun = self.clock.now();
-        if world.sees_markers() && world.is_left(planned.intersect(world.ledger.all())) {
+        if world.skips(planned) {
             self.pay_call(world);
             let (what, outcome) = (Fetch::Window, Outcome::Done);
             let took = self.clock.now().since(begun);

@@ -71,6 +71,16 @@ impl World<'_> {
         self.follow.as_ref().is_some_and(|follow| follow.sees == Sees::Markers)
     }
 
+    /// Whether a window on `planned` is left to its reader: mapping it wins nothing, or the kernel reads it
+    /// as fast.
+    pub(crate) fn skips(&mut self, planned: PageRange) -> bool {
+        if !self.sees_markers() {
+            return false;
+        }
+        let is_still = self.follow.as_mut().is_some_and(|follow| follow.observer.skips_window());
+        is_still || self.is_left(planned.intersect(self.ledger.all()))
+    }
+
     /// A helper begins to map `window`: the block that it has to leave out.
     pub(crate) fn cover(&mut self, window: &Window) -> Option<PageRange> {
         let follow = self.follow.as_mut()?;

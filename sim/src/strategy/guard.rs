@@ -11,9 +11,9 @@ use mmap_ahead::policy::Geometry;
 use super::{Ahead, Bound, Carrier, Entry, NO_KNOBS, Sees, Strategy};
 use crate::Error;
 
-/// The least size of a window that one trip opens, 64 KiB, and how many a mapping has at most: those of
-/// the engine's `sys/trip`.
-const WINDOW_MIN: PageCount = PageCount(16);
+/// The least size of a window that one trip opens, 2 MiB, and how many a mapping has at most: those of the
+/// engine's `mmap/shared.rs` and `sys/trip`.
+const WINDOW_MIN: PageCount = PageCount(512);
 const WINDOWS_MAX: u64 = 2048;
 
 pub(super) const ENTRY: Entry = Entry {
@@ -47,8 +47,8 @@ mod tests {
 
     #[test]
     fn windows_grow_with_the_mapping_so_that_there_are_not_too_many() {
-        assert_eq!(window_of(PageCount(0)), PageCount(16));
-        assert_eq!(window_of(PageCount(16 * 2048)), PageCount(16), "128 MiB");
-        assert_eq!(window_of(PageCount(16 * 2048 + 1)), PageCount(32));
+        assert_eq!(window_of(PageCount(0)), PageCount(512));
+        assert_eq!(window_of(PageCount(512 * 2048)), PageCount(512), "4 GiB");
+        assert_eq!(window_of(PageCount(512 * 2048 + 1)), PageCount(1024));
     }
 }

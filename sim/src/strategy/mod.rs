@@ -10,6 +10,7 @@ mod guard;
 mod map_ahead;
 mod mapping_cache;
 mod oracle;
+mod paged;
 mod populate_mmap;
 mod read;
 mod window;
@@ -87,6 +88,8 @@ pub enum Sees {
     Markers,
     /// The engine's handler of SIGSEGV: the first touch of each closed window.
     Trips,
+    /// The engine's userfaultfd: every touch of what is not under the reader.
+    Userfaults,
     /// The kernel itself: every fault, when it happens.
     Faults,
 }
@@ -138,7 +141,7 @@ struct Entry {
 
 const NO_KNOBS: Takes = Takes { window: false, distance: false };
 
-static ENTRIES: [Entry; 11] = [
+static ENTRIES: [Entry; 12] = [
     default_mmap::ENTRY,
     populate_mmap::ENTRY,
     read::ENTRY,
@@ -149,6 +152,7 @@ static ENTRIES: [Entry; 11] = [
     extended_madvise::ENTRY,
     engine::ENTRY,
     guard::ENTRY,
+    paged::ENTRY,
     oracle::ENTRY,
 ];
 

@@ -44,12 +44,13 @@ pub struct Way {
 }
 
 /// The ways that are validated.
-pub const WAYS: [Way; 5] = [
+pub const WAYS: [Way; 6] = [
     way("memmap2", "memmap2", None, "default-mmap"),
     way("memmap2+populate", "memmap2+populate", None, "populate-mmap"),
     way("read", "read", None, "read"),
     way("mmap:ramp", "mmap", Some("ramp"), "engine:ramp"),
     way("mmap:adaptive", "mmap", Some("adaptive"), "engine:adaptive"),
+    way("mmap+guard", "mmap+guard", Some("adaptive"), "guard:adaptive"),
 ];
 
 const fn way(

@@ -74,6 +74,13 @@ impl Reader {
                 self.doing = Doing::Touching(bytes);
                 Ok(None)
             }
+            FaultEnd::Failed(Signal::Userfault) => {
+                world.counts.userfaults += 1;
+                world.counts.minor_faults += 1;
+                self.is_disturbed = true;
+                world.userfault(bytes.page(), self.id, self.clock.now());
+                Ok(self.wait(Doing::Touching(bytes)))
+            }
             FaultEnd::Failed(Signal::Access) => {
                 Err(Error::Setup { what: "a store to a mapping that may only be read" })
             }
