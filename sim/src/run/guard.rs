@@ -68,11 +68,11 @@ impl Guard {
 }
 
 impl World<'_> {
-    /// A mapping is made: all of it is closed by one call.
+    /// A mapping is made: all of it is closed by one call, and so are its windows.
     pub(super) fn guard(&mut self, range: PageRange, thread: ThreadId, clock: &mut Clock) {
-        if self.guard.is_none() {
-            return;
-        }
+        let Some(guard) = &mut self.guard else { return };
+        let (first, end) = (range.start.0 / guard.window.0, range.end.0.div_ceil(guard.window.0));
+        (first..end).for_each(|window| guard.is_open[window as usize] = false);
         self.kernel.protect(range);
         self.pay_protect(thread, clock);
     }

@@ -142,7 +142,7 @@ impl<'a> Run<'a> {
                 world.events.push(Nanos(0), Event::Ready(id));
             }
         }
-        let paged = strategy.ahead.as_ref().filter(|ahead| World::is_paged(Some(ahead.sees)));
+        let paged = strategy.ahead.as_ref().filter(|ahead| World::pages_by_hand(Some(ahead.sees)));
         let helpers = match (&strategy.ahead, paged) {
             (Some(_), None) => setup.helpers,
             _ => 0,

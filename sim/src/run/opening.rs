@@ -133,6 +133,7 @@ impl Mappings {
         }
         world.take_lock(thread, clock);
         clock.pay(&price::call(&world.costs, world.costs.map_call));
+        world.unmapped(range);
         match self.keeps {
             None => self.zap(range, world, clock),
             Some(limit) => {

@@ -17,7 +17,9 @@ use super::report::Counts;
 use super::setup::{CacheState, Setup};
 use crate::costs::Costs;
 use crate::device::Device;
-use crate::kernel::{DaxExtents, Entry, FaultKind, FileKind, Io, Kernel, KernelOptions, ORDER_MAX, Userfault};
+use crate::kernel::{
+    DaxExtents, Entry, FaultKind, FileKind, Io, Kernel, KernelOptions, ORDER_MAX, Userfault,
+};
 use crate::observer::block_of;
 use crate::strategy::{Carrier, Sees, Strategy};
 use crate::workload::Workload;
@@ -34,6 +36,8 @@ pub(crate) struct World<'a> {
     pub(crate) follow: Option<Follow>,
     /// What waits for the thread that fills memory.
     pub(crate) mail: Mail,
+    /// Whether memory is filled by a thread.
+    pub(crate) is_paged: bool,
     /// Whether what is read past the page cache lies in memory.
     pub(crate) is_in_memory: bool,
     /// Where touches of closed windows tell of the reader.
@@ -86,7 +90,7 @@ impl<'a> World<'a> {
         let geometry = setup.geometry(workload.file());
         let sees = strategy.ahead.as_ref().map(|ahead| ahead.sees);
         let is_in_memory = setup.kernel.file_kind != FileKind::Disk;
-        let is_paged = World::is_paged(sees);
+        let is_paged = World::pages_by_hand(sees);
         let setup = &if is_paged { filled_by_hand(setup) } else { *setup };
         let mut kernel = setup.kernel;
         kernel.file_pages = geometry.pages;
@@ -116,6 +120,7 @@ impl<'a> World<'a> {
             counts: Counts::default(),
             follow: strategy.ahead.as_ref().filter(|_| !is_paged).map(follow),
             mail: Mail::default(),
+            is_paged,
             is_in_memory,
             guard,
             idle: Vec::new(),

@@ -57,6 +57,8 @@ enum Goal {
 pub(crate) struct Mail {
     /// Pages that readers wait for, and which.
     faults: VecDeque<(PageIndex, ThreadId)>,
+    /// Parts that were unmapped: what they held is free.
+    unmapped: VecDeque<PageRange>,
     /// Reads that have landed, by number.
     landed: VecDeque<u64>,
     /// The thread while it waits, and until when it looks out without sleeping.
@@ -156,6 +158,9 @@ impl Service {
             // read(2) of the userfaultfd.
             self.clock.pay(&price::call(&world.costs, Nanos(0)));
         }
+        while let Some(range) = world.mail.unmapped.pop_front() {
+            self.forget(range, world);
+        }
         while let Some((page, thread)) = world.mail.faults.pop_front() {
             self.sleepers.push((page, thread));
             self.fault(page, world);
@@ -165,9 +170,8 @@ impl Service {
         }
         self.pump(world);
         if !is_idle {
-            let is_urgent = |flight: &Flight| {
-                matches!(flight.goal, Goal::Small { need: Need::Demand, .. })
-            };
+            let is_urgent =
+                |flight: &Flight| matches!(flight.goal, Goal::Small { need: Need::Demand, .. });
             let watch = match self.is_small_lately {
                 false => 0,
                 true if self.flights.values().any(is_urgent) => URGENT,
@@ -189,7 +193,8 @@ impl Service {
     }
 
     fn forget_if_empty(&mut self, slot: u64) {
-        if matches!(self.slots.get(&slot), Some(Slot::Small(small)) if !small.has(0, SLOT_PAGES.0)) {
+        if matches!(self.slots.get(&slot), Some(Slot::Small(small)) if !small.has(0, SLOT_PAGES.0))
+        {
             self.slots.remove(&slot);
         }
     }
@@ -208,8 +213,8 @@ impl Service {
 }
 
 impl World<'_> {
-    /// Whether memory is filled by [`Service`].
-    pub(crate) fn is_paged(sees: Option<Sees>) -> bool {
+    /// Whether memory is filled by [`Service`], for who sees so.
+    pub(crate) fn pages_by_hand(sees: Option<Sees>) -> bool {
         sees == Some(Sees::Userfaults)
     }
 
@@ -217,8 +222,15 @@ impl World<'_> {
     pub(crate) fn userfault(&mut self, page: PageIndex, thread: ThreadId, at: Nanos) {
         self.mail.faults.push_back((page, thread));
         if let Some((service, awake_until)) = self.mail.idle.take() {
-            let wakes = if at <= awake_until { 0 } else { self.costs.wake_up.0 };
+            let wakes = if at < awake_until { 0 } else { self.costs.wake_up.0 };
             self.events.push(Nanos(at.0 + wakes), Event::Ready(service));
+        }
+    }
+
+    /// `range` is not mapped any more.
+    pub(crate) fn unmapped(&mut self, range: PageRange) {
+        if self.is_paged {
+            self.mail.unmapped.push_back(range);
         }
     }
 

@@ -1,11 +1,14 @@
 //! Keeping to the memory limit: what is behind a reader goes first, then what is oldest. The engine's
 //! `paged/evict.rs`, whose constants these are.
 
-use mmap_ahead::page::{Nanos, PageCount, PageIndex};
+use std::collections::VecDeque;
+
+use mmap_ahead::page::{Nanos, PageCount, PageIndex, PageRange};
 use mmap_ahead::policy::Event as Told;
 
 use super::slots::{Claimed, Large, SLOT_PAGES, Slot, slot_of, within};
 use super::{Need, Service};
+use crate::kernel::Work;
 use crate::run::breakdown::Kind;
 use crate::run::price;
 use crate::run::world::World;
@@ -152,22 +155,52 @@ impl Service {
         }
     }
 
+    /// `range` was unmapped: frees what it held, but for what is being read; what shares a frame with it
+    /// goes too.
+    pub(super) fn forget(&mut self, range: PageRange, world: &mut World<'_>) {
+        let slots = slot_of(range.start)..range.end.0.div_ceil(SLOT_PAGES.0);
+        for slot in slots {
+            let is_frame = |slot: &Slot| match slot {
+                Slot::Large { state, .. } => !matches!(state, Large::Reading { .. }),
+                Slot::Small(_) => false,
+            };
+            if self.slots.get(&slot).is_some_and(is_frame) {
+                self.slots.remove(&slot);
+                self.frames.release();
+                world.kernel.unmap(self.pages_of(slot));
+            }
+        }
+        let queue = std::mem::take(&mut self.small_queue);
+        let (gone, kept) = queue.into_iter().partition(|part| !part.intersect(range).is_empty());
+        self.small_queue = kept;
+        let gone: VecDeque<PageRange> = gone;
+        for part in gone {
+            self.take_small(part, world);
+        }
+        self.held.forget(range);
+    }
+
+    /// Takes small pages out of the page table; their memory is free.
+    fn take_small(&mut self, range: PageRange, world: &mut World<'_>) -> Work {
+        let slot = slot_of(range.start);
+        let (from, to) = within(range);
+        if let Some(Slot::Small(small)) = self.slots.get_mut(&slot) {
+            small.mapped.clear_range(from, to);
+        }
+        self.frames.return_small(range.count());
+        self.forget_if_empty(slot);
+        world.kernel.unmap(range)
+    }
+
     /// Takes the oldest small pages away and keeps them for a moment: one call for all of them.
     fn evict_small(&mut self, world: &mut World<'_>) -> bool {
         let count = BATCH.min(self.small_queue.len().div_ceil(4));
         let gone: Vec<_> = self.small_queue.drain(..count).collect();
         for &range in &gone {
-            let slot = slot_of(range.start);
-            let (from, to) = within(range);
-            if let Some(Slot::Small(small)) = self.slots.get_mut(&slot) {
-                small.mapped.clear_range(from, to);
-            }
             (range.start.0..range.end.0).for_each(|page| self.held.keep(PageIndex(page)));
             self.clock.spend(Kind::Copy, world.costs.copying(range.count().0 * 4096));
-            let work = world.kernel.unmap(range);
+            let work = self.take_small(range, world);
             self.clock.pay(&price::unmap(&world.costs, &work));
-            self.frames.return_small(range.count());
-            self.forget_if_empty(slot);
         }
         if !gone.is_empty() {
             self.clock.pay(&price::call(&world.costs, Nanos(0)));

@@ -195,7 +195,7 @@ mod tests {
     #[test]
     fn what_is_held_longest_is_forgotten_first() {
         let mut held = Held::new(PageCount(9), PageCount(2));
-        [3, 5, 3, 7].map(|page| held.keep(PageIndex(page)));
+        [3, 5, 3, 7].into_iter().for_each(|page| held.keep(PageIndex(page)));
         assert_eq!([3, 5, 7].map(|page| held.has(PageIndex(page))), [false, true, true]);
         held.forget(PageRange::new(PageIndex(5), PageIndex(6)));
         assert!(!held.has(PageIndex(5)) && held.has(PageIndex(7)));
