@@ -11,6 +11,7 @@ use std::path::Path;
 
 pub use self::mechanisms::{Frames, Looks};
 pub use self::pages::{cached_in, held_pages};
+pub use crate::observe::Still;
 pub use crate::reader::direct::{Depth, DirectFile};
 pub use crate::sys::{CacheView, Tried, Usage, UsageOf, tried, usage};
 pub use crate::sys::{FaultEvents, FaultsOf};

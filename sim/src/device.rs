@@ -21,7 +21,8 @@ pub struct DeviceModel {
     pub tells: Tells,
     /// What each request takes of the device alone: no more than one in this time.
     pub request_ns: Nanos,
-    /// What each piece of memory that a request fills takes more, beyond its bytes.
+    /// What each piece of memory that a request fills takes more, beyond its bytes; the first is in
+    /// `request_ns`.
     pub segment_ns: Nanos,
     /// The bytes of all requests together in one second; at least 1.
     pub bytes_per_s: u64,

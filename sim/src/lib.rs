@@ -19,10 +19,10 @@
 //! ```
 //!
 //! # Not modelled yet
-//! Strategies with guards or userfaultfd (the kernel has their rules, the costs their prices, no
-//! strategy uses them: `signals_ns` is always 0). The engine's observer is the marker observer alone:
-//! it does not switch itself off where markers are false, finds every fault outside of windows (no sweep
-//! that comes late), and does not tell that a reader went on behind a step. Its fetcher asks for runs by MADV_WILLNEED; it
+//! The engine's marker observer keeps still by the engine's own rule where folios are large, but does not
+//! rest altogether, finds every fault outside of windows (no sweep
+//! that comes late), and does not tell that a reader went on behind a step. `Paged` has no proofs, errors
+//! or pinned frames. UFFDIO_CONTINUE is in the modelled kernel alone: no strategy uses it. The fetcher asks for runs by MADV_WILLNEED; it
 //! does not drive the kernel's own read-ahead as the engine may. All files
 //! of a workload are parts of one modelled file. Unmapping at the end of a run is not timed.
 #![forbid(unsafe_code)]

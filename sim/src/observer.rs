@@ -4,6 +4,9 @@
 //! of windows, and whatever faults outside of all windows. A fault inside a window (the reader was
 //! faster than the helper) looks like the helper's own doing, and is not seen.
 
+use std::collections::VecDeque;
+
+use mmap_ahead::lab::Still;
 use mmap_ahead::page::{Nanos, PageCount, PageIndex, PageRange};
 use mmap_ahead::policy::Window;
 
@@ -19,7 +22,18 @@ pub(crate) struct MarkerObserver {
     /// Where something appeared since the last look.
     seen: Vec<PageRange>,
     false_markers: u64,
+    /// The engine's own rule, linked: when windows are left to the reader's large faults.
+    still: Still,
+    /// Where mapped pages end that a reader is expected behind.
+    edges: VecDeque<PageIndex>,
+    /// Faults of readers since the last look.
+    faults: u64,
 }
+
+/// So many edges are watched; the oldest are forgotten first. Who goes on by more than so many times the
+/// block with each fault is on large folios. (The engine's `observe/watched.rs` and `observe/marker.rs`.)
+const EDGES_MAX: usize = 64;
+const LARGE_FAULTS: u64 = 2;
 
 impl MarkerObserver {
     /// An observer of `pages` that looks every `look_period` at most; a marker is a block of `block` pages.
@@ -31,7 +45,38 @@ impl MarkerObserver {
             armed: Vec::new(),
             seen: Vec::new(),
             false_markers: 0,
+            still: Still::default(),
+            edges: VecDeque::from([PageIndex(0)]),
+            faults: 0,
         }
+    }
+
+    /// Whether the next window is left to its reader, because large folios make mapping it no gain.
+    pub(crate) fn skips_window(&mut self) -> bool {
+        self.still.skip_window()
+    }
+
+    fn watch(&mut self, edge: PageIndex) {
+        if self.edges.len() == EDGES_MAX {
+            self.edges.pop_front();
+        }
+        self.edges.push_back(edge);
+    }
+
+    /// How many pages readers went on behind an edge, by what was found; the edges go with them.
+    fn passed(&mut self, found: &[PageRange]) -> u64 {
+        let mut passed = 0;
+        for range in found {
+            let edge = self.edges.iter_mut().find(|edge| range.contains(**edge));
+            match edge {
+                Some(edge) => {
+                    passed += range.end.since(*edge).0;
+                    *edge = range.end;
+                }
+                None => self.watch(range.end),
+            }
+        }
+        passed
     }
 
     /// The pages to leave out of `window`: the block around its trigger.
@@ -46,6 +91,8 @@ impl MarkerObserver {
         let before = self.armed.len();
         self.armed.retain(|marker| marker.intersect(window).is_empty());
         self.false_markers += (before - self.armed.len()) as u64;
+        self.edges.retain(|edge| !window.contains(*edge));
+        self.watch(window.end);
     }
 
     /// The window around `marker` is mapped: watches for the marker from now on, or, when it is
@@ -53,7 +100,9 @@ impl MarkerObserver {
     pub(crate) fn arm(&mut self, marker: PageRange, is_present: bool) {
         if is_present {
             self.false_markers += 1;
+            self.still.false_marker();
         } else {
+            self.still.true_marker();
             self.armed.push(marker);
         }
     }
@@ -61,6 +110,7 @@ impl MarkerObserver {
     /// A reader faulted on `page` at `now`, and `block` around it may be mapped since. Returns when
     /// the observer looks next, when it would not have without this.
     pub(crate) fn fault(&mut self, page: PageIndex, block: PageRange, now: Nanos) -> Option<Nanos> {
+        self.faults += 1;
         let hit = self.armed.iter().position(|marker| marker.contains(page));
         if hit.is_none() && self.covered.get(page.0) {
             return None;
@@ -96,6 +146,10 @@ impl MarkerObserver {
                 Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
                 _ => merged.push(range),
             }
+        }
+        let faults = std::mem::take(&mut self.faults).max(1);
+        if self.passed(&merged) > LARGE_FAULTS * self.block.0 * faults {
+            self.still.large_folios();
         }
         merged
     }
@@ -216,6 +270,36 @@ mod tests {
         fault(&mut observer, 64, 80, 299);
         assert_eq!(look(&mut observer), [pages(0, 48), pages(64, 80)]);
         assert_eq!(look(&mut observer), []);
+    }
+
+    #[test]
+    fn a_reader_of_large_folios_is_left_alone_and_one_of_small_ones_is_not() {
+        let mut observer = MarkerObserver::new(PageCount(4096), PageCount(16), Nanos(100));
+        for start in [0, 16] {
+            observer.fault(PageIndex(start), pages(start, start + 16), Nanos(0));
+            look(&mut observer);
+        }
+        assert!(!observer.skips_window(), "16 pages a fault");
+        observer.fault(PageIndex(32), pages(32, 544), Nanos(0));
+        look(&mut observer);
+        assert!(observer.skips_window(), "512 pages a fault");
+        let left = (0..100).take_while(|_| observer.skips_window()).count();
+        assert_eq!(left, 7, "the engine's pause of 8 windows, then one is tried");
+        observer.fault(PageIndex(2048), pages(2048, 2560), Nanos(0));
+        look(&mut observer);
+        assert!(!observer.skips_window(), "elsewhere: a single fault tells nothing of a reader");
+    }
+
+    #[test]
+    fn false_markers_end_mapping_as_in_the_engine() {
+        let mut observer = observer();
+        for _ in 0..2 {
+            assert!(!observer.skips_window());
+            observer.arm(pages(0, 16), true);
+        }
+        assert!(observer.skips_window());
+        observer.arm(pages(16, 32), false);
+        assert!(!observer.skips_window(), "a true one");
     }
 
     #[test]

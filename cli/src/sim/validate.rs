@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use mmap_ahead_bench::environment::Environment;
 use mmap_ahead_bench::read_ahead::ReadAhead;
 use mmap_ahead_bench::{Error, size};
-use mmap_ahead_sim::validate::{self, Dirs, Files, Place, Plan, Score, Scored, WAYS};
+use mmap_ahead_sim::validate::{self, Dirs, Files, Place, Plan, Score, Scored};
 use serde::Serialize;
 
 use super::{machine, wrong};
@@ -68,7 +68,7 @@ pub(crate) fn validate(arguments: &Arguments) -> Result<(), Error> {
         output::line(&format!("{count} predictions in {}, SHA-256 {hash}", path.display()))?;
     }
     let measured = validate::measure(&plan, &setup, &files, &mut |_, _| {}).map_err(wrong)?;
-    let (cells, score) = validate::score(&predicted, &measured, WAYS.len());
+    let (cells, score) = validate::score(&predicted, &measured);
     if arguments.json {
         return print_json(&cells, &score, &hash, &Environment::of(files.on_disk()));
     }

@@ -4,6 +4,7 @@ mod blocks;
 mod guard;
 mod marker;
 mod pinpoint;
+#[cfg_attr(not(feature = "lab"), allow(unreachable_pub))]
 mod still;
 mod stores;
 mod sweep;
@@ -14,6 +15,8 @@ mod watched;
 pub(crate) use guard::Guard;
 pub(crate) use marker::Marker;
 pub(crate) use pinpoint::Pinpoint;
+#[cfg(feature = "lab")]
+pub use still::Still;
 pub(crate) use stores::Stores;
 pub(crate) use view::View;
 

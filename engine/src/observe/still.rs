@@ -13,8 +13,8 @@ const PAUSE_WINDOWS_MAX: u32 = 4096;
 pub(crate) const WINDOW_PAGES: PageCount = PageCount(512);
 
 /// Whether windows are mapped at the moment, or left to the reader's own large faults.
-#[derive(Debug)]
-pub(crate) struct Still {
+#[derive(Clone, Debug)]
+pub struct Still {
     false_in_a_row: u32,
     windows_left: u32,
     pause: u32,
@@ -27,17 +27,20 @@ impl Default for Still {
 }
 
 impl Still {
-    pub(crate) fn is_on(&self) -> bool {
+    /// Whether windows are left alone for now.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
         self.windows_left > 0
     }
 
     /// Whether the last marker that was tried was false: large folios here, as far as is known.
-    pub(crate) fn is_believed(&self) -> bool {
+    #[must_use]
+    pub fn is_believed(&self) -> bool {
         self.pause > PAUSE_WINDOWS_FIRST
     }
 
     /// A marker was mapped by its neighbour.
-    pub(crate) fn false_marker(&mut self) {
+    pub fn false_marker(&mut self) {
         self.false_in_a_row += 1;
         if self.false_in_a_row >= FALSE_IN_A_ROW {
             self.windows_left = self.pause;
@@ -48,7 +51,7 @@ impl Still {
     }
 
     /// A reader came far with few faults: large folios here, and no window needs to be tried.
-    pub(crate) fn large_folios(&mut self) {
+    pub fn large_folios(&mut self) {
         self.false_in_a_row = FALSE_IN_A_ROW - 1;
         if self.windows_left == 0 || !self.is_believed() {
             self.windows_left = self.pause;
@@ -57,17 +60,17 @@ impl Still {
     }
 
     /// A marker stayed absent: small folios here.
-    pub(crate) fn true_marker(&mut self) {
+    pub fn true_marker(&mut self) {
         *self = Still::default();
     }
 
     /// Asked before each window: whether to leave it alone.
-    pub(crate) fn skip_window(&mut self) -> bool {
+    pub fn skip_window(&mut self) -> bool {
         self.skip_windows(1)
     }
 
     /// The reader passed `pages` for which no window was planned: whether to leave the next one alone.
-    pub(crate) fn skip_pages(&mut self, pages: PageCount) -> bool {
+    pub fn skip_pages(&mut self, pages: PageCount) -> bool {
         self.skip_windows(pages.0 / WINDOW_PAGES.0)
     }
 

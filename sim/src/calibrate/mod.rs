@@ -154,7 +154,7 @@ const HOW: &[(&str, &str)] = &[
     ("io_submit", "the same: intercept, less mode_switch and syscall"),
     (
         "device_latency",
-        "direct reads one at a time: intercept over 4 KiB to 1 MiB, less io_submit and device_request",
+        "direct pread of 4 KiB, one at a time: their mean, less their bytes, io_submit, device_request and the mean of device_jitter",
     ),
     (
         "device_drain",
@@ -166,7 +166,7 @@ const HOW: &[(&str, &str)] = &[
     ),
     (
         "device_segment",
-        "posix_fadvise(WILLNEED) of a cold file until it is there: each page, less its bytes, its request and, where a ring is full, the latency",
+        "posix_fadvise(WILLNEED) of a cold file until it is there: each page but the first of a request, less its bytes, its request and, where a ring is full, the latency",
     ),
     (
         "device_bandwidth",

@@ -56,6 +56,11 @@ pub struct Costs {
     pub access_line: Nanos,
     /// Raising a signal, its handler apart, and returning from it.
     pub signal: Nanos,
+    /// mprotect(2) of a range without pages, apart from entering the kernel.
+    pub protect: Nanos,
+    /// What UFFDIO_COPY takes for each page, and UFFDIO_MOVE for each 2 MiB, beyond the call, the bytes
+    /// and the entry.
+    pub uffd_fill: Nanos,
     /// From waking a thread until it runs.
     pub wake_up: Nanos,
     /// One TLB shoot-down by an interrupt to another core.
@@ -111,6 +116,8 @@ impl Costs {
             access_copied: ns("access_copied")?,
             access_line: ns("access_line")?,
             signal: ns("signal")?,
+            protect: ns("protect")?,
+            uffd_fill: ns("uffd_fill")?,
             wake_up: ns("wake_up")?,
             ipi: ns("ipi")?,
             lock: ns("lock")?,

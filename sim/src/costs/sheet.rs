@@ -54,6 +54,8 @@ const NAMES: &[(&str, Unit)] = &[
     ("access_copied", Unit::Nanos),
     ("access_line", Unit::Nanos),
     ("signal", Unit::Nanos),
+    ("protect", Unit::Nanos),
+    ("uffd_fill", Unit::Nanos),
     ("wake_up", Unit::Nanos),
     ("ipi", Unit::Nanos),
     ("lock", Unit::Nanos),

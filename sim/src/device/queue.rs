@@ -101,7 +101,7 @@ impl Device {
         self.requests += 1;
         self.bytes += len.0;
         let latency = self.latency();
-        let per_piece = self.model.segment_ns.0.saturating_mul(segments);
+        let per_piece = self.model.segment_ns.0.saturating_mul(segments.saturating_sub(1));
         let transfer = self.model.transfer(len).0 + self.model.request_ns.0;
         let transfer = transfer.saturating_add(per_piece);
         let places = segments + PLACES_BESIDE;
@@ -203,7 +203,7 @@ mod tests {
         assert_eq!(device.read(at, len, 2), Nanos(100 + 2 * (4096 + 10)));
         assert_eq!((device.traffic().0, model.requests(len)), (2, 2));
         let mut device = Device::new(DeviceModel { segment_ns: Nanos(7), ..model }, 1);
-        assert_eq!(device.read(at, len, 5), Nanos(100 + 2 * (4096 + 10) + 5 * 7));
+        assert_eq!(device.read(at, len, 5), Nanos(100 + 2 * (4096 + 10) + (1 + 2) * 7));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use mmap_ahead::page::{PageCount, PageIndex, PageRange};
 
 use super::cache::{Flag, Folio};
 use super::io::Cause;
-use super::mapping::{Mapping, TABLE_PAGES};
+use super::mapping::{Change, Mapping, TABLE_PAGES};
 use super::readahead::ReadAhead;
 use super::window::fitting;
 use super::{Advice, FileAdvice, FileId, FileKind, Kernel, Profile, Userfault, Work};
@@ -47,7 +47,23 @@ impl Kernel {
 
     /// madvise(2) of a part of the mapping. An edge of `range` inside a 2 MiB entry takes it out.
     pub fn advise(&mut self, range: PageRange, advice: Advice) -> Work {
-        self.mapping.advise(range, advice, &mut self.work);
+        self.mapping.change(range, Change::Advice(advice), &mut self.work);
+        self.take_work()
+    }
+
+    /// mprotect(2) of a part of the mapping to PROT_NONE: each touch of it is a trip, until
+    /// [`Kernel::unprotect`]. What is mapped there is taken out; page tables and page cache stay as they
+    /// are. No fault maps beyond such a part: it is a VMA of its own.
+    pub fn protect(&mut self, range: PageRange) -> Work {
+        let to = range.end.0.min(self.pages());
+        self.mapping.zap(range.start.0, to, &mut self.work);
+        self.mapping.change(range, Change::Closed(true), &mut self.work);
+        self.take_work()
+    }
+
+    /// mprotect(2) back to what the mapping allows: the next touch is an ordinary fault.
+    pub fn unprotect(&mut self, range: PageRange) -> Work {
+        self.mapping.change(range, Change::Closed(false), &mut self.work);
         self.take_work()
     }
 

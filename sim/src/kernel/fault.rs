@@ -91,7 +91,7 @@ impl Kernel {
         let Some(vma) = self.mapping.vma(page) else {
             return Attempt::Failed(Signal::BeyondEnd);
         };
-        if self.mapping.guards.get(page) {
+        if vma.is_closed || self.mapping.guards.get(page) {
             return Attempt::Failed(Signal::Guard);
         }
         if self.mapping.mapped.get(page) && !self.is_split_by(page, fault.access) {

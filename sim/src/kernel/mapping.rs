@@ -17,30 +17,55 @@ pub(super) struct Vma {
     pub(super) is_random: bool,
     pub(super) is_sequential: bool,
     pub(super) is_huge: bool,
+    /// PROT_NONE.
+    pub(super) is_closed: bool,
+}
+
+/// What one VMA differs from another in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// madvise(2).
+    Advice(Advice),
+    /// mprotect(2): PROT_NONE, or what the mapping allows.
+    Closed(bool),
 }
 
 impl Vma {
     fn whole(pages: u64) -> Vma {
-        Vma { start: 0, end: pages, is_random: false, is_sequential: false, is_huge: false }
+        Vma {
+            start: 0,
+            end: pages,
+            is_random: false,
+            is_sequential: false,
+            is_huge: false,
+            is_closed: false,
+        }
     }
 
     pub(super) fn holds(&self, from: u64, to: u64) -> bool {
         self.start <= from && to <= self.end
     }
 
-    fn advised(mut self, advice: Advice) -> Vma {
-        match advice {
-            Advice::Normal => (self.is_random, self.is_sequential) = (false, false),
-            Advice::Random => (self.is_random, self.is_sequential) = (true, false),
-            Advice::Sequential => (self.is_random, self.is_sequential) = (false, true),
-            Advice::HugePage => self.is_huge = true,
-            Advice::NoHugePage => self.is_huge = false,
+    fn changed(mut self, change: Change) -> Vma {
+        match change {
+            Change::Advice(Advice::Normal) => {
+                (self.is_random, self.is_sequential) = (false, false);
+            }
+            Change::Advice(Advice::Random) => {
+                (self.is_random, self.is_sequential) = (true, false);
+            }
+            Change::Advice(Advice::Sequential) => {
+                (self.is_random, self.is_sequential) = (false, true);
+            }
+            Change::Advice(Advice::HugePage) => self.is_huge = true,
+            Change::Advice(Advice::NoHugePage) => self.is_huge = false,
+            Change::Closed(is_closed) => self.is_closed = is_closed,
         }
         self
     }
 
-    fn advice(&self) -> (bool, bool, bool) {
-        (self.is_random, self.is_sequential, self.is_huge)
+    fn flags(&self) -> [bool; 4] {
+        [self.is_random, self.is_sequential, self.is_huge, self.is_closed]
     }
 }
 
@@ -182,11 +207,11 @@ impl Mapping {
         next
     }
 
-    /// Splits and merges VMAs so that `advice` holds for `range` (KERNEL.md 7.2). A new edge inside a
+    /// Splits and merges VMAs so that `change` holds for `range` (KERNEL.md 7.2). A new edge inside a
     /// 2 MiB entry takes that entry out (vma_adjust_trans_huge; not in KERNEL.md, seen on 6.18).
-    pub(super) fn advise(&mut self, range: PageRange, advice: Advice, work: &mut Work) {
+    pub(super) fn change(&mut self, range: PageRange, change: Change, work: &mut Work) {
         let before = std::mem::take(&mut self.vmas);
-        self.vmas = advised(&before, range, advice);
+        self.vmas = changed(&before, range, change);
         for at in 0..self.vmas.len() {
             let edge = self.vmas[at].start;
             let is_new = before.binary_search_by_key(&edge, |vma| vma.start).is_err();
@@ -197,17 +222,17 @@ impl Mapping {
     }
 }
 
-fn advised(vmas: &[Vma], range: PageRange, advice: Advice) -> Vec<Vma> {
+fn changed(vmas: &[Vma], range: PageRange, change: Change) -> Vec<Vma> {
     let (from, to) = (range.start.0, range.end.0);
     let mut parts: Vec<Vma> = Vec::with_capacity(vmas.len() + 2);
     for vma in vmas {
         let before = Vma { end: vma.end.min(from), ..*vma };
         let inside = Vma { start: vma.start.max(from), end: vma.end.min(to), ..*vma };
         let after = Vma { start: vma.start.max(to), ..*vma };
-        for part in [before, inside.advised(advice), after] {
+        for part in [before, inside.changed(change), after] {
             match parts.last_mut() {
                 _ if part.start >= part.end => {}
-                Some(last) if last.advice() == part.advice() => last.end = part.end,
+                Some(last) if last.flags() == part.flags() => last.end = part.end,
                 _ => parts.push(part),
             }
         }
@@ -225,11 +250,11 @@ mod tests {
         let mut mapping = Mapping::new(100, 0);
         let pages = |from, to| PageRange::new(PageIndex(from), PageIndex(to));
         let mut work = Work::default();
-        mapping.advise(pages(10, 20), Advice::Random, &mut work);
+        mapping.change(pages(10, 20), Change::Advice(Advice::Random), &mut work);
         let edges = |mapping: &Mapping| mapping.vmas.iter().map(|vma| vma.end).collect::<Vec<_>>();
         assert_eq!(edges(&mapping), [10, 20, 100]);
         assert!(mapping.vma(10).unwrap().is_random && !mapping.vma(20).unwrap().is_random);
-        mapping.advise(pages(0, 200), Advice::Normal, &mut work);
+        mapping.change(pages(0, 200), Change::Advice(Advice::Normal), &mut work);
         assert_eq!(edges(&mapping), [100]);
     }
 
@@ -255,9 +280,9 @@ mod tests {
         mapping.map_huge(512, false, &mut work);
         mapping.map_huge(1024, false, &mut work);
         let pages = |from, to| PageRange::new(PageIndex(from), PageIndex(to));
-        mapping.advise(pages(1024, 1030), Advice::Normal, &mut work);
+        mapping.change(pages(1024, 1030), Change::Advice(Advice::Normal), &mut work);
         assert_eq!(work.zapped, 0, "nothing changes");
-        mapping.advise(pages(1024, 1030), Advice::Random, &mut work);
+        mapping.change(pages(1024, 1030), Change::Advice(Advice::Random), &mut work);
         assert_eq!(mapping.mapped.runs(0, 2048).collect::<Vec<_>>(), [(512, 1024)]);
     }
 

@@ -114,7 +114,7 @@ pub enum FaultKind {
 /// Why an access cannot go on (KERNEL.md 10).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
-    /// SIGSEGV on a guarded page: a trip.
+    /// SIGSEGV on a guarded page, or on one of PROT_NONE: a trip.
     Guard,
     /// SIGSEGV: a store to memory that may not be written.
     Access,

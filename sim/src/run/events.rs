@@ -21,6 +21,8 @@ pub(crate) enum Event {
     Release,
     /// The device has brought this.
     Arrived(Io),
+    /// The device has done this read of who reads past the page cache.
+    Landed(u64),
     /// The observer looks at the page table.
     Look,
 }

@@ -79,14 +79,18 @@ impl Helper {
     fn begin(&mut self, window: &Window, world: &mut World<'_>) {
         let planned = window.range;
         let begun = self.clock.now();
-        if world.sees_markers() && world.is_left(planned.intersect(world.ledger.all())) {
+        if world.skips(planned) {
             self.pay_call(world);
             let (what, outcome) = (Fetch::Window, Outcome::Done);
             let took = self.clock.now().since(begun);
             return self.return_(Done { what, planned, took, outcome }, world);
         }
         let range = world.clip(planned, Want::Mapped);
-        let marker = world.cover(&Window { range, trigger: window.trigger });
+        let clipped = Window { range, trigger: window.trigger };
+        let marker = match world.guard {
+            None => world.cover(&clipped),
+            Some(_) => world.open_for(&clipped, self.id, &mut self.clock),
+        };
         let (first, rest) = match marker {
             None => (range, PageRange::default()),
             Some(hole) => {
@@ -163,7 +167,7 @@ impl Helper {
     /// Every call takes time, or a policy that plans upon every return would never let time pass.
     /// A kernel thread makes no calls.
     pub(super) fn pay_call(&mut self, world: &mut World<'_>) {
-        if world.sees_markers() {
+        if world.is_engine() {
             self.clock.pay(&price::call(&world.costs, Nanos(0)));
         }
         self.clock.spend(Kind::Calls, Nanos(1));

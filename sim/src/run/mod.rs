@@ -6,11 +6,13 @@ mod driver;
 mod events;
 mod fetcher;
 mod follow;
+mod guard;
 mod helper;
 mod lanes;
 mod ledger;
 mod lock;
 mod opening;
+mod paged;
 mod plans;
 mod price;
 mod reader;
@@ -34,6 +36,7 @@ use events::{Event, ThreadId};
 use helper::Helper;
 use lanes::Lanes;
 use opening::{Mappings, Opening};
+use paged::Service;
 use reader::{Doing, Reader};
 use world::World;
 
@@ -81,7 +84,8 @@ pub fn run_watched<'a>(
         .helpers
         .iter()
         .map(|helper| &helper.clock)
-        .chain(run.driver.as_ref().map(|driver| &driver.clock));
+        .chain(run.driver.as_ref().map(|driver| &driver.clock))
+        .chain(run.service.as_ref().map(|service| &service.clock));
     let cpu = clocks.map(Clock::worked).map(|worked| worked.0).sum();
     let Run { readers, world, .. } = run;
     Ok(Report::of(workload, strategy, setup, &world, &readers, Nanos(cpu)))
@@ -104,6 +108,8 @@ struct Run<'a> {
     helpers: Vec<Helper>,
     /// Where the engine is modelled.
     driver: Option<Driver>,
+    /// Where a thread fills memory.
+    service: Option<Service>,
     mappings: Mappings,
     world: World<'a>,
 }
@@ -136,13 +142,21 @@ impl<'a> Run<'a> {
                 world.events.push(Nanos(0), Event::Ready(id));
             }
         }
-        let helpers = strategy.ahead.as_ref().map_or(0, |_| setup.helpers);
+        let paged = strategy.ahead.as_ref().filter(|ahead| World::pages_by_hand(Some(ahead.sees)));
+        let helpers = match (&strategy.ahead, paged) {
+            (Some(_), None) => setup.helpers,
+            _ => 0,
+        };
         let helpers: Vec<Helper> = (count..count + helpers).map(Helper::new).collect();
         world.idle = helpers.iter().rev().map(|helper| helper.id).collect();
         let mappings = Mappings::new(strategy, count + helpers.len());
         let id = count + helpers.len();
-        let driver = world.sees_markers().then(|| Driver::new(id, &mut world));
-        Ok(Run { lanes, readers, helpers, driver, mappings, world })
+        let driver = world.is_engine().then(|| Driver::new(id, &mut world));
+        let service = paged.map(|ahead| {
+            let geometry = setup.geometry(workload.file());
+            Service::new(id, &ahead.policy, geometry, setup.kernel.memory_max, &mut world)
+        });
+        Ok(Run { lanes, readers, helpers, driver, service, mappings, world })
     }
 
     fn until_all_have_read(&mut self) -> Result<(), Error> {
@@ -153,6 +167,7 @@ impl<'a> Run<'a> {
             };
             match event {
                 Event::Arrived(io) => self.world.arrived(&io, at),
+                Event::Landed(number) => self.world.landed(number, at),
                 Event::Look => self.world.look(at),
                 Event::Release => self.release(at),
                 Event::Ready(thread) => {
@@ -184,10 +199,11 @@ impl<'a> Run<'a> {
             }
             Some(other) => match self.helpers.get_mut(other) {
                 Some(helper) => (&mut helper.clock, &mut helper.since, helper.stalled_by),
-                None => {
-                    let driver = self.driver.as_mut().expect("it is the last thread");
-                    (&mut driver.clock, &mut driver.since, Kind::IoStall)
-                }
+                None => match (&mut self.service, &mut self.driver) {
+                    (Some(service), _) => (&mut service.clock, &mut service.since, Kind::IoStall),
+                    (_, Some(driver)) => (&mut driver.clock, &mut driver.since, Kind::IoStall),
+                    _ => unreachable!("one of them is the last thread"),
+                },
             },
         };
         clock.wait_until(ready, reason);
@@ -197,7 +213,7 @@ impl<'a> Run<'a> {
 
     /// Lets `thread`, which has a core, go on; whether it is a reader that ended.
     fn goes_on(&mut self, thread: ThreadId) -> Result<bool, Error> {
-        let Run { lanes, readers, helpers, driver, mappings, world } = self;
+        let Run { lanes, readers, helpers, driver, service, mappings, world } = self;
         let (pause, now, since) = match thread.checked_sub(readers.len()) {
             None => {
                 let reader = &mut readers[thread];
@@ -210,11 +226,17 @@ impl<'a> Run<'a> {
                     let pause = helper.advance(world);
                     (pause, helper.clock.now(), helper.since)
                 }
-                None => {
-                    let driver = driver.as_mut().expect("it is the last thread");
-                    let pause = driver.advance(world);
-                    (pause, driver.clock.now(), driver.since)
-                }
+                None => match (service, driver) {
+                    (Some(service), _) => {
+                        let pause = service.advance(world);
+                        (pause, service.clock.now(), service.since)
+                    }
+                    (_, Some(driver)) => {
+                        let pause = driver.advance(world);
+                        (pause, driver.clock.now(), driver.since)
+                    }
+                    _ => unreachable!("one of them is the last thread"),
+                },
             },
         };
         match pause {

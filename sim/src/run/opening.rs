@@ -101,6 +101,7 @@ impl Mappings {
             self.kept_pages.0 -= range.count().0;
             return None;
         }
+        world.guard(range, thread, clock);
         if let Some(advice) = self.advice {
             world.counts.mode_switches += 1;
             clock.pay(&price::call(&world.costs, Nanos(0)));
@@ -132,6 +133,7 @@ impl Mappings {
         }
         world.take_lock(thread, clock);
         clock.pay(&price::call(&world.costs, world.costs.map_call));
+        world.unmapped(range);
         match self.keeps {
             None => self.zap(range, world, clock),
             Some(limit) => {

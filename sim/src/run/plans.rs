@@ -42,7 +42,7 @@ impl World<'_> {
                 let waited = self.waits_since.map_or(0, |since| now.since(since).0);
                 self.is_cold
                     && waited < DISK_WAIT_MAX
-                    && self.sees_markers()
+                    && self.is_engine()
                     && self.is_awaited(window.range.intersect(self.ledger.all()))
             }
             Work::Read(_) | Work::Step(_) => false,
@@ -62,8 +62,23 @@ impl World<'_> {
     }
 
     /// Whether it is the engine that is modelled, and not a kernel's own map-ahead.
+    pub(crate) fn is_engine(&self) -> bool {
+        self.follow.as_ref().is_some_and(|follow| follow.sees != Sees::Faults)
+    }
+
+    /// Whether it is the engine's passive observer that sees the reader.
     pub(crate) fn sees_markers(&self) -> bool {
         self.follow.as_ref().is_some_and(|follow| follow.sees == Sees::Markers)
+    }
+
+    /// Whether a window on `planned` is left to its reader: mapping it wins nothing, or the kernel reads it
+    /// as fast.
+    pub(crate) fn skips(&mut self, planned: PageRange) -> bool {
+        if !self.sees_markers() {
+            return false;
+        }
+        let is_still = self.follow.as_mut().is_some_and(|follow| follow.observer.skips_window());
+        is_still || self.is_left(planned.intersect(self.ledger.all()))
     }
 
     /// A helper begins to map `window`: the block that it has to leave out.

@@ -22,6 +22,10 @@ pub struct Counts {
     pub minor_faults: u64,
     /// Faults of readers that did.
     pub major_faults: u64,
+    /// Touches of closed windows: a signal each.
+    pub trips: u64,
+    /// Touches of what a thread of the engine has to bring: they wait for it, and count as minor faults.
+    pub userfaults: u64,
     /// How often readers entered the kernel.
     pub mode_switches: u64,
     /// Page-table entries that were made, by whomever; one for 2 MiB counts once.

@@ -9,13 +9,17 @@ use super::cores::Cores;
 use super::driver::Driven;
 use super::events::{Event, Events, ThreadId};
 use super::follow::{Done, Follow};
+use super::guard::Guard;
 use super::ledger::Ledger;
 use super::lock::{Lock, Taken};
+use super::paged::Mail;
 use super::report::Counts;
 use super::setup::{CacheState, Setup};
 use crate::costs::Costs;
 use crate::device::Device;
-use crate::kernel::{DaxExtents, Entry, FaultKind, FileKind, Io, Kernel, KernelOptions, ORDER_MAX};
+use crate::kernel::{
+    DaxExtents, Entry, FaultKind, FileKind, Io, Kernel, KernelOptions, ORDER_MAX, Userfault,
+};
 use crate::observer::block_of;
 use crate::strategy::{Carrier, Sees, Strategy};
 use crate::workload::Workload;
@@ -30,6 +34,14 @@ pub(crate) struct World<'a> {
     pub(crate) ledger: Ledger,
     pub(crate) counts: Counts,
     pub(crate) follow: Option<Follow>,
+    /// What waits for the thread that fills memory.
+    pub(crate) mail: Mail,
+    /// Whether memory is filled by a thread.
+    pub(crate) is_paged: bool,
+    /// Whether what is read past the page cache lies in memory.
+    pub(crate) is_in_memory: bool,
+    /// Where touches of closed windows tell of the reader.
+    pub(crate) guard: Option<Guard>,
     /// Helpers that sleep.
     pub(crate) idle: Vec<ThreadId>,
     /// Windows that helpers are mapping.
@@ -76,18 +88,26 @@ impl<'a> World<'a> {
         let setup =
             &Setup { kernel: KernelOptions { fault_around: around, ..setup.kernel }, ..*setup };
         let geometry = setup.geometry(workload.file());
+        let sees = strategy.ahead.as_ref().map(|ahead| ahead.sees);
+        let is_in_memory = setup.kernel.file_kind != FileKind::Disk;
+        let is_paged = World::pages_by_hand(sees);
+        let setup = &if is_paged { filled_by_hand(setup) } else { *setup };
         let mut kernel = setup.kernel;
         kernel.file_pages = geometry.pages;
         let mut kernel = Kernel::new(kernel);
+        if is_paged {
+            kernel.register(Userfault::Missing);
+        }
         let ledger = Ledger::new(geometry.pages);
         let has_cache = matches!(setup.kernel.file_kind, FileKind::Disk | FileKind::Tmpfs);
         if setup.cache == CacheState::Warm && has_cache && geometry.pages.0 > 0 {
             kernel.warm(ledger.all(), setup.order_when_warm());
         }
+        let guard = (sees == Some(Sees::Trips)).then(|| Guard::new(geometry.pages));
         let follow = |ahead| Follow::new(ahead, geometry, setup.costs.look_period);
         let may_be_huge = match setup.kernel.file_kind {
             FileKind::Dax(extents) => extents == DaxExtents::Huge,
-            _ => setup.kernel.folio_order_max >= ORDER_MAX,
+            _ => is_paged || setup.kernel.folio_order_max >= ORDER_MAX,
         };
         World {
             costs: setup.costs,
@@ -98,7 +118,11 @@ impl<'a> World<'a> {
             lock: Lock::default(),
             ledger,
             counts: Counts::default(),
-            follow: strategy.ahead.as_ref().map(follow),
+            follow: strategy.ahead.as_ref().filter(|_| !is_paged).map(follow),
+            mail: Mail::default(),
+            is_paged,
+            is_in_memory,
+            guard,
             idle: Vec::new(),
             mapping: Vec::new(),
             file_len: workload.file().0,
@@ -224,6 +248,7 @@ impl<'a> World<'a> {
                 follow.tell(&Told::Touch { page, at: now, source: Source::Userfault });
                 self.wake_helper(Nanos(now.0 + self.costs.wake_up.0));
             }
+            Sees::Trips | Sees::Userfaults => {}
             Sees::Markers => {
                 let block = self.touched(page, kind);
                 let Some(follow) = &mut self.follow else { return };
@@ -257,6 +282,7 @@ impl<'a> World<'a> {
 
     /// The observer looks, if there is anything that it does not know.
     pub(crate) fn look_now(&mut self, at: Nanos) {
+        self.hear_of_trips(at);
         let Some(follow) = self.follow.as_mut().filter(|follow| follow.observer.has_seen()) else {
             return;
         };
@@ -291,4 +317,11 @@ impl<'a> World<'a> {
             self.events.push(at, Event::Ready(helper));
         }
     }
+}
+
+/// The machine with memory of the process's own in place of the mapping.
+fn filled_by_hand(setup: &Setup) -> Setup {
+    let fault_around = setup.kernel.fault_around;
+    let kernel = KernelOptions::anonymous(setup.kernel.profile, PageCount(0));
+    Setup { kernel: KernelOptions { fault_around, ..kernel }, ..*setup }
 }

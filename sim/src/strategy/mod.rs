@@ -6,9 +6,11 @@ mod default_mmap;
 mod engine;
 mod extended_madvise;
 mod fault_around;
+mod guard;
 mod map_ahead;
 mod mapping_cache;
 mod oracle;
+mod paged;
 mod populate_mmap;
 mod read;
 mod window;
@@ -22,6 +24,7 @@ use mmap_ahead::policy::{Geometry, Policy};
 use crate::Error;
 use crate::kernel::Advice;
 
+pub(crate) use guard::window_of;
 pub use window::{KernelWindow, WINDOW_FIRST, WINDOW_MAX};
 
 /// A way to read a file.
@@ -83,6 +86,10 @@ pub type PolicyMaker = Arc<dyn Fn(Geometry) -> Box<dyn Policy> + Send + Sync>;
 pub enum Sees {
     /// The engine's passive observer, which looks at the page table now and then.
     Markers,
+    /// The engine's handler of SIGSEGV: the first touch of each closed window.
+    Trips,
+    /// The engine's userfaultfd: every touch of what is not under the reader.
+    Userfaults,
     /// The kernel itself: every fault, when it happens.
     Faults,
 }
@@ -134,7 +141,7 @@ struct Entry {
 
 const NO_KNOBS: Takes = Takes { window: false, distance: false };
 
-static ENTRIES: [Entry; 10] = [
+static ENTRIES: [Entry; 12] = [
     default_mmap::ENTRY,
     populate_mmap::ENTRY,
     read::ENTRY,
@@ -144,6 +151,8 @@ static ENTRIES: [Entry; 10] = [
     mapping_cache::ENTRY,
     extended_madvise::ENTRY,
     engine::ENTRY,
+    guard::ENTRY,
+    paged::ENTRY,
     oracle::ENTRY,
 ];
 

@@ -13,7 +13,7 @@ use mmap_ahead_bench::run::RunSpec;
 use mmap_ahead_bench::spawn::{Children, Spawner};
 use serde::Serialize;
 
-use super::{Dirs, PATTERNS, Place, Plan, SEED, WAYS, Way, engine, this_machine};
+use super::{Dirs, PATTERNS, Place, Plan, SEED, Way, engine, this_machine, ways};
 use crate::Error;
 use crate::run::Setup;
 
@@ -85,7 +85,7 @@ pub fn measure(
             progress(pattern, cache);
             let spec = |way: &Way| spec(plan, files.of(cache), cache, pattern, way);
             all.extend(
-                group(plan, &mut children, &spec)?
+                group(plan, cache, &mut children, &spec)?
                     .into_iter()
                     .map(|(way, runs)| measured(pattern, cache, way, &runs)),
             );
@@ -115,10 +115,11 @@ type Run = (f64, u64);
 /// All runs of one pattern, by way.
 fn group(
     plan: &Plan,
+    place: Place,
     spawner: &mut dyn Spawner,
     spec: &dyn Fn(&Way) -> Result<RunSpec, Error>,
 ) -> Result<Vec<(&'static Way, Vec<Run>)>, Error> {
-    let mut runs: Vec<(&Way, Vec<Run>)> = WAYS.iter().map(|way| (way, Vec::new())).collect();
+    let mut runs: Vec<(&Way, Vec<Run>)> = ways(place).map(|way| (way, Vec::new())).collect();
     let mut checksum: Option<String> = None;
     for round in 0..=plan.rounds {
         Rng::new(SEED ^ (u64::from(round) << 32)).shuffle(&mut runs);
@@ -137,8 +138,8 @@ fn group(
             }
         }
     }
-    let place = |way: &Way| WAYS.iter().position(|known| known == way);
-    runs.sort_by_key(|(way, _)| place(way));
+    let rank = |way: &Way| ways(place).position(|known| known == way);
+    runs.sort_by_key(|(way, _)| rank(way));
     Ok(runs)
 }
 

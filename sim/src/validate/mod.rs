@@ -41,16 +41,25 @@ pub struct Way {
     pub policy: Option<&'static str>,
     /// The strategy's name.
     pub strategy: &'static str,
+    /// Whether it reads past the page cache, so that only a disk is of interest.
+    pub is_direct: bool,
 }
 
 /// The ways that are validated.
-pub const WAYS: [Way; 5] = [
+pub const WAYS: [Way; 7] = [
     way("memmap2", "memmap2", None, "default-mmap"),
     way("memmap2+populate", "memmap2+populate", None, "populate-mmap"),
     way("read", "read", None, "read"),
     way("mmap:ramp", "mmap", Some("ramp"), "engine:ramp"),
     way("mmap:adaptive", "mmap", Some("adaptive"), "engine:adaptive"),
+    way("mmap+guard", "mmap+guard", Some("adaptive"), "guard:adaptive"),
+    Way { is_direct: true, ..way("paged", "paged", Some("adaptive"), "paged:adaptive") },
 ];
+
+/// The ways that are validated at `place`.
+pub(crate) fn ways(place: Place) -> impl Iterator<Item = &'static Way> {
+    WAYS.iter().filter(move |way| place == Place::Cold || !way.is_direct)
+}
 
 const fn way(
     name: &'static str,
@@ -58,7 +67,7 @@ const fn way(
     policy: Option<&'static str>,
     strategy: &'static str,
 ) -> Way {
-    Way { name, engine, policy, strategy }
+    Way { name, engine, policy, strategy, is_direct: false }
 }
 
 /// What is read from where.
@@ -132,7 +141,7 @@ pub fn predict(plan: &Plan, setup: &Setup) -> Result<Vec<Predicted>, Error> {
     let mut all = Vec::new();
     for cache in [Place::Cold, Place::Warm] {
         for pattern in PATTERNS {
-            for way in &WAYS {
+            for way in ways(cache) {
                 all.push(predict_one(plan, setup, cache, pattern, way)?);
             }
         }
@@ -213,7 +222,9 @@ mod tests {
     fn there_are_enough_cells_and_each_is_predicted() {
         let plan = Plan { len: 4 << 20, steps: 50, rounds: 1 };
         let predicted = predict(&plan, &Setup::default()).unwrap();
-        assert_eq!(predicted.len(), 2 * PATTERNS.len() * WAYS.len());
+        let ways = |place| ways(place).count();
+        assert_eq!((ways(Place::Cold), ways(Place::Warm)), (WAYS.len(), WAYS.len() - 1));
+        assert_eq!(predicted.len(), PATTERNS.len() * (2 * WAYS.len() - 1));
         assert!(predicted.len() >= 24, "the least that the bar is about");
         assert!(predicted.iter().all(|cell| cell.seconds > 0.0));
         assert_eq!(predict(&plan, &Setup::default()).unwrap(), predicted, "the same every time");

@@ -69,11 +69,12 @@ pub struct Score {
 
 /// Puts predictions and measurements side by side. They must be of the same cells, in the same order.
 #[must_use]
-pub fn score(predicted: &[Predicted], measured: &[Measured], ways: usize) -> (Vec<Scored>, Score) {
+pub fn score(predicted: &[Predicted], measured: &[Measured]) -> (Vec<Scored>, Score) {
     let cells: Vec<Scored> = predicted.iter().zip(measured).map(|(p, m)| scored(p, m)).collect();
     let mut errors: Vec<f64> = cells.iter().map(|cell| cell.error.abs()).collect();
     errors.sort_by(f64::total_cmp);
-    let groups = || cells.chunks(ways.max(1));
+    let is_one = |a: &Scored, b: &Scored| a.pattern == b.pattern && a.cache == b.cache;
+    let groups = || cells.chunk_by(is_one);
     let within: Vec<f64> = groups().filter_map(order).collect();
     let untied: Vec<f64> = groups().map(order_untied).collect();
     let (mut fast_predicted, mut fast_measured) = (Vec::new(), Vec::new());
@@ -266,14 +267,14 @@ mod tests {
     #[test]
     fn good_predictions_are_called_good_and_bad_ones_are_not() {
         let (predicted, measured) = cells([(1.0, 1.0), (2.0, 2.2), (3.3, 3.0), (9.0, 8.0)]);
-        let (cells_good, good) = score(&predicted, &measured, 4);
+        let (cells_good, good) = score(&predicted, &measured);
         assert!(good.good && good.spearman == 1.0, "{good:?}");
         assert!((cells_good[2].error - 0.1).abs() < 1e-12);
         let (predicted, measured) = cells([(1.0, 1.0), (2.0, 2.0), (3.0, 3.0), (4.0, 1.5)]);
-        let (_, wrong_order) = score(&predicted, &measured, 4);
+        let (_, wrong_order) = score(&predicted, &measured);
         assert!(!wrong_order.good && wrong_order.median_abs_error == 0.0, "{wrong_order:?}");
         let (predicted, measured) = cells([(2.0, 1.0), (4.0, 2.0), (6.0, 3.0), (8.0, 4.0)]);
-        let (_, too_slow) = score(&predicted, &measured, 4);
+        let (_, too_slow) = score(&predicted, &measured);
         assert!(!too_slow.good && too_slow.spearman == 1.0 && too_slow.cells_within == 0);
     }
 }

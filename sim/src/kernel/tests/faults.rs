@@ -188,3 +188,19 @@ fn guards_trip_and_stay_holes_until_they_are_removed() {
     load(&mut kernel, 101);
     assert_eq!(mapped(&kernel), [(96, 112)]);
 }
+
+#[test]
+fn a_protected_part_trips_and_no_fault_maps_beyond_its_edge() {
+    let mut kernel = Kernel::new(hole(2048));
+    kernel.warm(pages(0, 2048), 0);
+    kernel.protect(pages(0, 2048));
+    assert_eq!(refused(&mut kernel, 20, Access::Load), Signal::Guard);
+    kernel.unprotect(pages(16, 24));
+    load(&mut kernel, 20);
+    assert_eq!(mapped(&kernel), [(16, 24)], "not the 16 pages of fault-around");
+    assert_eq!(refused(&mut kernel, 24, Access::Load), Signal::Guard);
+    kernel.protect(pages(16, 24));
+    assert_eq!(refused(&mut kernel, 20, Access::Load), Signal::Guard, "closed again");
+    kernel.unprotect(pages(0, 2048));
+    load(&mut kernel, 20);
+}

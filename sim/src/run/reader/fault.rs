@@ -67,6 +67,20 @@ impl Reader {
                 self.carry_next(world, bytes);
                 Ok(None)
             }
+            FaultEnd::Failed(Signal::Guard) => {
+                // The call that opens the window, and the return from the handler.
+                world.counts.mode_switches += 2;
+                world.trip(bytes.page(), self.id, &mut self.clock);
+                self.doing = Doing::Touching(bytes);
+                Ok(None)
+            }
+            FaultEnd::Failed(Signal::Userfault) => {
+                world.counts.userfaults += 1;
+                world.counts.minor_faults += 1;
+                self.is_disturbed = true;
+                world.userfault(bytes.page(), self.id, self.clock.now());
+                Ok(self.wait(Doing::Touching(bytes)))
+            }
             FaultEnd::Failed(Signal::Access) => {
                 Err(Error::Setup { what: "a store to a mapping that may only be read" })
             }
