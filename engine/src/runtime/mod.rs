@@ -24,5 +24,7 @@ pub(crate) use clock::now;
 pub(crate) use follow::Follow;
 pub use prefetch::{Prefetch, PrefetchState};
 #[cfg(feature = "lab")]
+pub(crate) use memory::room as memory_room;
+#[cfg(feature = "lab")]
 pub(crate) use pressure::press;
 pub(crate) use region::{Access, Region};
