@@ -22,9 +22,9 @@ mod task;
 
 pub(crate) use clock::now;
 pub(crate) use follow::Follow;
-pub use prefetch::{Prefetch, PrefetchState};
 #[cfg(feature = "lab")]
 pub(crate) use memory::room as memory_room;
+pub use prefetch::{Prefetch, PrefetchState};
 #[cfg(feature = "lab")]
 pub(crate) use pressure::press;
 pub(crate) use region::{Access, Region};

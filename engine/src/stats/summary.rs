@@ -43,7 +43,7 @@ fn coverage(stats: &Stats) -> Option<String> {
     let line = format!("covered: {} of the {passed} that were passed", percent(share));
     let left = stats.pages_passed.saturating_sub(stats.pages_covered);
     Some(match counted(left, "page") {
-        Some(left) => format!("{line}; {left} left to page faults"),
+        Some(left) => format!("{line}; {left} not mapped ahead"),
         None => line,
     })
 }
@@ -165,7 +165,7 @@ mod tests {
         let lines = "ahead: 16384 pages of which 16000 were read and 15000 were mapped
 used: 16200 pages, 98.9% of what was fetched
 not used, or not yet: 1.5 MiB read from the disk
-covered: 91.4% of the 16300 pages that were passed; 1400 pages left to page faults
+covered: 91.4% of the 16300 pages that were passed; 1400 pages not mapped ahead
 in time: 95% of the reads that were looked out for; of the others 1 within 100 us and 1 within 10 ms
 asked for: 1 prefetch";
         assert_eq!(stats.to_string(), lines);

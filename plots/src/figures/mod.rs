@@ -10,6 +10,8 @@ use crate::sheet::Width;
 
 mod breakdown;
 mod choi;
+#[cfg(test)]
+mod extremes;
 mod fault_map;
 mod latency;
 mod memory;
