@@ -16,7 +16,8 @@ pub(super) const FIGURE: Figure = Figure {
     name: "memory",
     title: TITLE,
     words: "Whoever maps a file lets it fill the memory, in the process and in the system's page \
-            cache. `paged` keeps to the limit that it was given, and leaves no trace in the cache.",
+            cache (what it keeps of files that were read lately). The engine called paged, where it is \
+            shown, keeps to the limit that it was given, and leaves no trace in the cache.",
     draw,
 };
 

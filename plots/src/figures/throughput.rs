@@ -16,8 +16,8 @@ pub(super) const FIGURE: Figure = Figure {
     name: "throughput",
     title: TITLE,
     words: "Longer bars are better. Each bar is one way to read the same file; the thin line \
-            at its end shows how far the runs lay apart. The dashed line is what the disk can give \
-            at most: nobody who has to wait for this disk gets past it.",
+            at its end shows how far the runs lay apart. A dashed line is what the disk can give at \
+            most: nobody who has to wait for this disk gets past it.",
     draw,
 };
 

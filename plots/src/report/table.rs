@@ -11,7 +11,7 @@ use crate::results::{Environment, Results, Run, place};
 /// Medians and ratios, scenario by scenario.
 pub(super) fn speeds(results: &Results) -> String {
     let mut html = String::from(
-        "<table>\n<thead><tr><th></th><th>GB/s</th><th>times as fast</th><th>95% interval</th></tr></thead>\n",
+        "<table>\n<thead><tr><th></th><th>GB/s</th><th>times as fast</th><th>its interval</th></tr></thead>\n",
     );
     for (scenario, runs) in grouped(&results.runs, Run::scenario) {
         let heading = escape(&scenario);
