@@ -55,9 +55,11 @@ impl Axis {
         let unit = Unit::length(most);
         let units = most / unit.size;
         let step = 2f64.powi((units / 6.0).log2().ceil() as i32);
-        let steps = (units / step + 1e-9).floor() as u32;
+        // A tick just above the end counts as its end.
+        let steps = (units / step + 0.05).floor() as u32;
+        let high = units.max(f64::from(steps) * step);
         let ticks = (0..=steps).map(|i| f64::from(i) * step).map(|at| (at, at.to_string()));
-        let scale = Scale::Linear { low: 0.0, high: units };
+        let scale = Scale::Linear { low: 0.0, high };
         Axis { scale, ticks: ticks.collect(), title: format!("{what} ({})", unit.name) }
     }
 
@@ -197,6 +199,7 @@ mod tests {
         assert_eq!(labels(64.0 * mib), "0 16 32 48 64");
         assert_eq!(labels(260.0 * mib), "0 64 128 192 256");
         assert_eq!(labels(1024.0 * mib), "0 0.25 0.5 0.75 1");
+        assert_eq!(labels(63.9 * mib), "0 16 32 48 64");
         assert_eq!(labels(1.0), "0 0.25 0.5 0.75 1");
         assert_eq!(Axis::of_lengths(64.0 * mib, "memory").title, "memory (MiB)");
     }
