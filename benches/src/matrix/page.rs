@@ -53,13 +53,14 @@ fn answer(cells: &[Cell]) -> String {
         format!("{:.2} ({low:.2} to {high:.2}): {}", ratio.speedup_median, cell.name())
     };
     format!(
-        "**`mmap`, this library as it comes, held against plain `memmap2` in {} cells: surely faster in \
-         {}, surely slower in {}, undecided in {}.**\n\n\
+        "**`mmap`, this library as it comes, held against plain `memmap2` in {} cells: faster in {}, \
+         slower in {}, undecided in {}, by intervals that are {:.0}% sure.**\n\n\
          - Worst cell of `mmap`: {}.\n- Best cell of `mmap`: {}.\n\n",
         ratios.len(),
         count(Verdict::Faster),
         count(Verdict::Slower),
         count(Verdict::Undecided),
+        coverage(cells),
         said(least),
         said(most),
     )
@@ -78,14 +79,20 @@ fn origin(about: &About) -> String {
     )
 }
 
+/// How sure the intervals are, in percent: 95, or less where there were fewer than six rounds.
+fn coverage(cells: &[Cell]) -> f64 {
+    let ratios = cells.iter().filter_map(|cell| cell.ratio(Engine::Mmap));
+    ratios.map(|ratio| ratio.ci_coverage).fold(0.95, f64::min) * 100.0
+}
+
 fn how_to_read(cells: &[Cell], about: &About) -> String {
     let ratios = || cells.iter().filter_map(|cell| cell.ratio(Engine::Mmap));
     let runs = ratios().map(|ratio| ratio.runs).min().unwrap_or(0);
-    let coverage = ratios().map(|ratio| ratio.ci_coverage).fold(0.95, f64::min) * 100.0;
+    let coverage = coverage(cells);
     let few = match coverage < 94.9 {
         true => format!(
             " {runs} rounds are few: an interval holds the true ratio with {coverage:.0}%, \
-                         not with 95%, and of many cells some are called sure by chance."
+                         not with 95%, and of many cells some are called faster or slower by chance."
         ),
         false => String::new(),
     };
@@ -113,7 +120,7 @@ fn how_to_read(cells: &[Cell], about: &About) -> String {
 /// A line for each engine: how often it wins, and how near it comes to the limit.
 fn at_a_glance(cells: &[Cell]) -> String {
     let mut text = String::from(
-        "\n## At a glance\n\n| engine | cells | surely faster | surely slower | undecided | median ratio, cold | \
+        "\n## At a glance\n\n| engine | cells | faster | slower | undecided | median ratio, cold | \
          median ratio, warm | median part of the limit, cold |\n|---|---|---|---|---|---|---|---|\n",
     );
     for engine in others() {
@@ -224,7 +231,8 @@ mod tests {
         let cells = [fast, cell("tmpfs", 0.9, [0.8, 0.95]), cell("nfs", 1.1, [0.5, 9.5]), missing];
         let about = About { command: "x".into(), ..About::default() };
         let text = markdown(&cells, &about);
-        let count = "in 3 cells: surely faster in 1, surely slower in 1, undecided in 1";
+        let count =
+            "in 3 cells: faster in 1, slower in 1, undecided in 1, by intervals that are 75% sure";
         assert!(text.contains(count), "{text}");
         let worst = "Worst cell of `mmap`: 0.90 (0.80 to 0.95): `seq`, cold, tmpfs";
         assert!(text.find(worst).unwrap() < text.find("| cold |").unwrap(), "{text}");
