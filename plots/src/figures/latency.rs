@@ -66,7 +66,7 @@ fn shares(lines: &[&TouchLatency]) -> Axis {
 }
 
 fn total(line: &TouchLatency) -> f64 {
-    line.counts.iter().map(|(_, count)| *count).sum::<u64>() as f64
+    line.counts.iter().map(|(_, count)| *count as f64).sum()
 }
 
 /// Seconds, and the share of touches that took longer: before and after each step.

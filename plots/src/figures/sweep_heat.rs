@@ -49,8 +49,8 @@ fn values(points: &[&Sweep], of: impl Fn(&Sweep) -> u64) -> Vec<u64> {
 }
 
 fn draw_map(sheet: &mut Sheet, points: &[&Sweep]) -> Result<(), Error> {
-    let distance = |point: &Sweep| point.distance_pages.unwrap_or(0) * 4096;
-    let window = |point: &Sweep| point.window_pages.unwrap_or(0) * 4096;
+    let distance = |point: &Sweep| point.distance_pages.unwrap_or(0).saturating_mul(4096);
+    let window = |point: &Sweep| point.window_pages.unwrap_or(0).saturating_mul(4096);
     let (columns, rows) = (values(points, window), values(points, distance));
     let times = || points.iter().map(|point| point.seconds.mean);
     let range = (times().fold(0.0, f64::max), times().fold(f64::INFINITY, f64::min));

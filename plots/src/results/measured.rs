@@ -45,6 +45,7 @@ impl Run {
 
 impl Checked for Run {
     fn check(&self) -> Result<(), String> {
+        positive("bytes", self.bytes as f64)?;
         positive("seconds", self.seconds)?;
         positive("gb_per_s", self.gb_per_s)
     }
