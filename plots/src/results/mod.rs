@@ -199,6 +199,9 @@ fn amount(name: &str, value: f64) -> Result<(), String> {
     if (0.0..=AMOUNT_MOST).contains(&value) {
         return Ok(());
     }
+    // In powers of ten where that is shorter.
+    let plain = format!("{value}");
+    let value = if plain.len() > 20 { format!("{value:e}") } else { plain };
     Err(format!("{name} is {value}, which nothing can measure"))
 }
 
