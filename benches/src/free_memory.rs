@@ -7,6 +7,7 @@
 use std::fs::{self, File};
 use std::path::Path;
 
+use mmap_ahead::lab;
 use rustix::fs::{FlockOperation, flock};
 
 use crate::Error;
@@ -71,9 +72,15 @@ impl FreeMemory {
     }
 }
 
+/// What of the `free` memory may be claimed where this process's cgroups leave it so much room: beyond
+/// that the kernel would take the page cache of its cgroup back, or kill somebody in it.
+fn claimable(free: u64, room: Option<u64>) -> u64 {
+    free.min(room.unwrap_or(u64::MAX)).saturating_sub(SPARED)
+}
+
 /// Uses all memory that is free for a moment: what the host took is here again.
 fn claim() {
-    let free = meminfo("MemFree").unwrap_or(0).saturating_sub(SPARED);
+    let free = claimable(meminfo("MemFree").unwrap_or(0), lab::memory_room());
     // Where there is no memory for it, there is none to be claimed either.
     if let Ok(mut memory) = memmap2::MmapMut::map_anon(free as usize) {
         // Refused where there are no huge pages: then small ones are claimed.
@@ -98,6 +105,17 @@ mod tests {
         assert!(FreeMemory::keep_by(file.path()).unwrap().is_none(), "somebody keeps it already");
         drop(kept);
         assert_eq!(value(), "7");
+    }
+
+    #[test]
+    fn no_more_is_claimed_than_a_cgroup_leaves_room_for() {
+        let gib = |count: u64| count << 30;
+        assert_eq!(claimable(gib(20), None), gib(19));
+        assert_eq!(claimable(gib(20), Some(gib(4))), gib(3));
+        assert_eq!(claimable(gib(2), Some(gib(4))), gib(1));
+        for room in [Some(gib(1)), Some(512 << 20), Some(0)] {
+            assert_eq!(claimable(gib(20), room), 0, "{room:?}");
+        }
     }
 
     #[test]

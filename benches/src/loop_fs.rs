@@ -17,7 +17,7 @@ const ROOM: u64 = 512 << 20;
 pub struct LoopFs {
     // Dropped first: the directory can only go when nothing is mounted in it.
     _unmount: OnExit,
-    _dir: TempDir,
+    _removal: OnExit,
     mount: PathBuf,
 }
 
@@ -33,8 +33,13 @@ impl LoopFs {
             let needed = size::rounded(needed);
             return Err(Error::failed(format!("{}: has no {needed} for {kind}", dir.display())));
         }
-        let own = TempDir::with_prefix_in("mmap-ahead-loop-", dir).map_err(Error::at(dir))?;
-        let (image, mount) = (own.path().join("image"), own.path().join("mount"));
+        let own = TempDir::with_prefix_in("mmap-ahead-loop-", dir).map_err(Error::at(dir))?.keep();
+        let (image, mount) = (own.join("image"), own.join("mount"));
+        // Not the TempDir's own removal: a signal ends the process without it.
+        let removal = cleanup::on_exit({
+            let image = image.clone();
+            move || remove(&own, &image)
+        });
         let file = std::fs::File::create(&image).map_err(Error::at(&image))?;
         file.set_len(needed).map_err(Error::at(&image))?;
         std::fs::create_dir(&mount).map_err(Error::at(&mount))?;
@@ -48,9 +53,9 @@ impl LoopFs {
         run(Command::new("mount").arg(&loop_device).arg(&mount))?;
         let below = mount.clone();
         // A detached device goes when its mount does.
-        let unmount = cleanup::on_exit(move || drop(run(Command::new("umount").arg(below))));
+        let unmount = cleanup::on_exit(move || unmount(&below));
         drop(detach);
-        Ok(LoopFs { _unmount: unmount, _dir: own, mount })
+        Ok(LoopFs { _unmount: unmount, _removal: removal, mount })
     }
 
     /// Where it is mounted.
@@ -58,6 +63,20 @@ impl LoopFs {
     pub fn path(&self) -> &Path {
         &self.mount
     }
+}
+
+/// Unmounts now, or, where a run still reads there that dies after this process, as soon as it can be.
+fn unmount(mount: &Path) {
+    if run(Command::new("umount").arg(mount)).is_err() {
+        let _ = run(Command::new("umount").arg("--lazy").arg(mount));
+    }
+}
+
+/// Removes the image and the empty folders, and never what may be mounted there still.
+fn remove(own: &Path, image: &Path) {
+    let _ = std::fs::remove_file(image);
+    let _ = std::fs::remove_dir(own.join("mount"));
+    let _ = std::fs::remove_dir(own);
 }
 
 /// What the command prints; its own words as the error.

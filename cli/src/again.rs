@@ -18,7 +18,7 @@ pub(crate) fn commands(environment: &Environment, out: &Path) -> Vec<String> {
         .into_iter()
         .chain([
             format!("cargo run --release -- {}", arguments.join(" ")),
-            format!("cargo run --release -- plot {results} -o {out}   # the figures alone"),
+            format!("cargo run --release -- plot {results} -o {out}"),
         ])
         .collect()
 }

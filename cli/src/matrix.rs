@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use mmap_ahead_bench::access::{Access, Setup};
 use mmap_ahead_bench::cache::CacheState;
 use mmap_ahead_bench::compare::{self as harness, Comparison, Plan};
 use mmap_ahead_bench::datafile::{Afterwards, DataFile};
@@ -9,12 +10,13 @@ use mmap_ahead_bench::engine::{BASELINE, Engine};
 use mmap_ahead_bench::environment::Environment;
 use mmap_ahead_bench::free_memory::FreeMemory;
 use mmap_ahead_bench::loop_fs::LoopFs;
-use mmap_ahead_bench::matrix::{self, Cell, ENGINES, SHAPES, Shape};
+use mmap_ahead_bench::matrix::{self, About, Cell, ENGINES, SHAPES, Shape};
 use mmap_ahead_bench::read_ahead::ReadAhead;
 use mmap_ahead_bench::run::RunSpec;
 use mmap_ahead_bench::spawn::Children;
 use mmap_ahead_bench::{Error, device};
 
+use crate::demo::limit_is_known;
 use crate::output::{self, Bar};
 use crate::place;
 
@@ -49,18 +51,32 @@ pub(crate) fn matrix(wanted: &Wanted) -> Result<(), Error> {
         |wanted| looped(wanted, "btrfs"),
     ];
     for make in makers {
-        rows(wanted, &make(wanted), &mut cells)?;
+        rows(wanted, &make(wanted), &mut cells);
     }
     if wanted.json {
         return Ok(());
     }
-    let environment = Environment::of(&wanted.dir);
-    let command = format!(
-        "mmap-ahead compare --matrix --size {} --runs {} > benches/RESULTS.md",
+    let about = About {
+        environment: Environment::of(&wanted.dir),
+        command: command(wanted),
+        file_bytes: wanted.size,
+    };
+    output::line(matrix::markdown(&cells, &about).trim_end())
+}
+
+fn command(wanted: &Wanted) -> String {
+    let mut command = format!(
+        "mmap-ahead compare --matrix --size {} --runs {}",
         mmap_ahead_bench::size::exact(wanted.size),
         wanted.rounds
     );
-    output::line(matrix::markdown(&cells, &environment, &command).trim_end())
+    if wanted.dir != place::default_dir() {
+        command += &format!(" --dir {}", wanted.dir.display());
+    }
+    if wanted.seed != 1 {
+        command += &format!(" --seed {}", wanted.seed);
+    }
+    command + " > benches/RESULTS.md"
 }
 
 fn on_disk(wanted: &Wanted, read_ahead_kb: Option<u64>) -> Place {
@@ -90,38 +106,53 @@ fn looped(wanted: &Wanted, kind: &str) -> Place {
     }
 }
 
-/// All cells of one place.
-fn rows(wanted: &Wanted, place: &Place, cells: &mut Vec<Cell>) -> Result<(), Error> {
+/// All cells of one place. What cannot be had there is said in a cell, and the other places are measured.
+fn rows(wanted: &Wanted, place: &Place, cells: &mut Vec<Cell>) {
     let mut add = |shape: &Shape, cache, outcome: Result<Comparison, String>| {
         let pattern = shape.pattern().to_string();
         cells.push(Cell { place: place.name.clone(), pattern, cache, outcome });
     };
-    let dir = match &place.dir {
-        Ok(dir) => dir,
-        Err(why) => {
-            add(&SHAPES[0], CacheState::Cold, Err(why.clone()));
-            return Ok(());
-        }
+    let ready = match prepared(wanted, place) {
+        Ok(ready) => ready,
+        Err(why) => return add(&SHAPES[0], CacheState::Cold, Err(why)),
     };
-    let file = DataFile::make(dir, wanted.size, wanted.seed, Afterwards::Remove)?;
-    let set = place.read_ahead_kb.map(|kib| ReadAhead::set(file.path(), kib)).transpose();
-    // Without root the rows are measured at what the disk has, and say so by failing to claim 128.
-    let _read_ahead = match set {
-        Ok(set) => set,
-        Err(error) => {
-            add(&SHAPES[0], CacheState::Cold, Err(error.to_string()));
-            return Ok(());
-        }
-    };
-    let in_memory = device::is_memory(&device::file_system(dir)?);
+    let engines: Vec<_> = ENGINES.into_iter().filter(|&at| opens(at, &ready)).collect();
     let caches = [CacheState::Cold, CacheState::Warm];
-    for cache in caches.into_iter().skip(usize::from(in_memory)) {
+    for cache in caches.into_iter().skip(usize::from(ready.in_memory)) {
         for shape in &SHAPES {
-            let outcome = cell(wanted, file.path(), shape, cache, in_memory);
+            let outcome = cell(wanted, ready.file.path(), shape, cache, &engines);
             add(shape, cache, outcome.map_err(|error| error.to_string()));
         }
     }
-    Ok(())
+}
+
+/// A place with its file in it; put back and removed when this is dropped, in this order.
+struct Ready {
+    // Without root 128 is refused: then the rows are not measured, rather than at another value.
+    _read_ahead: Option<ReadAhead>,
+    file: DataFile,
+    in_memory: bool,
+}
+
+/// Makes the file, and sets the disk's read-ahead where the place has a value of its own.
+fn prepared(wanted: &Wanted, place: &Place) -> Result<Ready, String> {
+    let dir = place.dir.as_ref().map_err(Clone::clone)?;
+    let words = |error: Error| error.to_string();
+    let file = DataFile::make(dir, wanted.size, wanted.seed, Afterwards::Remove).map_err(words)?;
+    let set = place.read_ahead_kb.map(|kib| ReadAhead::set(file.path(), kib));
+    let _read_ahead = set.transpose().map_err(words)?;
+    let in_memory = device::is_memory(&device::file_system(dir).map_err(words)?);
+    Ok(Ready { _read_ahead, file, in_memory })
+}
+
+/// Whether an engine can read there: `paged` and `direct` need what containers and users often lack. In
+/// memory there is no disk that has a limit.
+fn opens(engine: Engine, ready: &Ready) -> bool {
+    match engine {
+        Engine::Direct => !ready.in_memory && limit_is_known(ready.file.path()),
+        Engine::Paged => Access::open(engine, ready.file.path(), Setup::default()).is_ok(),
+        _ => true,
+    }
 }
 
 fn cell(
@@ -129,9 +160,8 @@ fn cell(
     path: &Path,
     shape: &Shape,
     cache: CacheState,
-    in_memory: bool,
+    engines: &[Engine],
 ) -> Result<Comparison, Error> {
-    let engines = ENGINES.into_iter().filter(|&engine| !in_memory || engine != Engine::Direct);
     let plan = Plan {
         spec: RunSpec {
             pattern: shape.pattern().to_string(),
@@ -141,7 +171,7 @@ fn cell(
             seed: wanted.seed,
             ..RunSpec::scan(path.to_owned(), BASELINE)
         },
-        engines: engines.collect(),
+        engines: engines.to_vec(),
         baseline: BASELINE,
         rounds: wanted.rounds,
         time_limit: None,

@@ -45,6 +45,6 @@ fn row(scenario: &Scenario) -> Vec<String> {
 
 fn sentence(scenario: &Scenario) -> Option<String> {
     let ratio = scenario.comparison.ratio_of(Engine::Mmap)?;
-    let said = verdict(ratio.speedup_median, ratio.speedup_ci95);
+    let said = verdict(ratio.speedup_median, ratio.speedup_ci95, ratio.ci_coverage);
     Some(format!("{}: {said}.", scenario.label))
 }

@@ -67,7 +67,7 @@ fn a_file_that_is_missing_or_empty_is_one_clear_line() {
     let empty = dir.path().join("empty");
     fs::write(&empty, "").unwrap();
     let (code, _, err) = plot(&[empty.to_str().unwrap()], dir.path());
-    assert_eq!((code, err.as_str()), (Some(1), "mmap-ahead: no results to draw\n"));
+    assert_eq!((code, err.as_str()), (Some(1), "mmap-ahead: empty: holds no results\n"));
 }
 
 #[test]

@@ -14,6 +14,6 @@ fn main() -> io::Result<()> {
     let map = unsafe { Mmap::map(&file)? };
     let sum: u64 = map.iter().map(|&byte| u64::from(byte)).sum();
     println!("{} bytes, their sum is {sum}", map.len());
-    println!("{:#?}", map.stats());
+    println!("{}", map.stats());
     Ok(())
 }

@@ -2,6 +2,7 @@
 //! themselves, because they forbid unsafe code. Not part of the public API: no promise is made.
 
 mod mechanisms;
+mod memory;
 mod pages;
 
 use std::fs::File;
@@ -10,6 +11,7 @@ use std::os::fd::AsRawFd;
 use std::path::Path;
 
 pub use self::mechanisms::{Frames, Looks};
+pub use self::memory::memory_room;
 pub use self::pages::{cached_in, held_pages};
 pub use crate::observe::Still;
 pub use crate::reader::direct::{Depth, DirectFile};

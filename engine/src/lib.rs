@@ -17,7 +17,7 @@
 //! let map = unsafe { Mmap::map(&file)? };
 //! let sum: u64 = map.iter().map(|&byte| u64::from(byte)).sum();
 //! assert_eq!(sum, 4 << 20);
-//! println!("{:?}", map.stats());
+//! println!("{}", map.stats());
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!

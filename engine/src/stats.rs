@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+mod summary;
+
 macro_rules! counters {
     (
         $(#[$about:meta])* $Stats:ident, $Counters:ident:
@@ -51,6 +53,8 @@ counters! {
     /// counts when the next marker behind it is met, so that the last window or two of a run may be
     /// missing, and a block of 64 KiB counts as passed where only that is known. Explicit prefetches and
     /// replays are in none of the counts of pages.
+    ///
+    /// [`Display`](std::fmt::Display) sums it up in a few lines, and is silent about what did not happen.
     Stats, Counters:
     /// Looks at the page table (PAGEMAP_SCAN calls).
     polls,

@@ -34,8 +34,10 @@ pub(crate) struct Axis {
 }
 
 impl Axis {
-    /// From 0, in the fewest round steps, three to six of them, that reach `most` (above 0).
+    /// From 0, in the fewest round steps, three to six of them, that reach `most`; to 1 where that is next
+    /// to nothing.
     pub(crate) fn to(most: f64, title: impl Into<String>) -> Axis {
+        let most = if most > 1e-8 { most } else { 1.0 };
         let (step, steps) = round_steps(most);
         let decimals = (0..9).find(|d| is_whole_with(step, *d)).unwrap_or(9);
         let ticks = (0..=steps).map(|i| {
@@ -45,6 +47,20 @@ impl Axis {
         let high = step * f64::from(steps);
         let scale = Scale::Linear { low: 0.0, high };
         Axis { scale, ticks: ticks.collect(), title: title.into() }
+    }
+
+    /// From 0 to just `most` bytes (above 0), in its unit, with ticks at powers of two: most files end at
+    /// one, and what is read beside them would leave a step more empty.
+    pub(crate) fn of_lengths(most: f64, what: &str) -> Axis {
+        let unit = Unit::length(most);
+        let units = most / unit.size;
+        let step = 2f64.powi((units / 6.0).log2().ceil() as i32);
+        // A tick just above the end counts as its end.
+        let steps = (units / step + 0.05).floor() as u32;
+        let high = units.max(f64::from(steps) * step);
+        let ticks = (0..=steps).map(|i| f64::from(i) * step).map(|at| (at, at.to_string()));
+        let scale = Scale::Linear { low: 0.0, high };
+        Axis { scale, ticks: ticks.collect(), title: format!("{what} ({})", unit.name) }
     }
 
     /// From 0 to 100%, for shares from 0 to 1.
@@ -91,13 +107,15 @@ fn is_whole_with(step: f64, decimals: usize) -> bool {
     (scaled - scaled.round()).abs() < 1e-6 * scaled.max(1e-3)
 }
 
-/// `value` with three significant digits: 1.21, 20.4, 145; 0 for what is not above 0.
+/// `value` with three significant digits: 1.21, 20.4, 145; small ones without zeros at the end; 0 for what
+/// is not above 0.
 pub(crate) fn three_digits(value: f64) -> String {
     if value <= 0.0 {
         return "0".to_owned();
     }
     let decimals = (2 - value.log10().floor() as i32).max(0) as usize;
-    format!("{value:.decimals$}")
+    let text = format!("{value:.decimals$}");
+    if value < 0.01 { text.trim_end_matches('0').to_owned() } else { text }
 }
 
 /// A unit for a whole figure: divide by the number, write the name.
@@ -172,6 +190,28 @@ mod tests {
     }
 
     #[test]
+    fn lengths_have_steps_of_powers_of_two() {
+        let labels = |most| {
+            let ticks = Axis::of_lengths(most, "").ticks.into_iter();
+            ticks.map(|tick| tick.1).collect::<Vec<_>>().join(" ")
+        };
+        let mib = 1_048_576.0;
+        assert_eq!(labels(64.0 * mib), "0 16 32 48 64");
+        assert_eq!(labels(260.0 * mib), "0 64 128 192 256");
+        assert_eq!(labels(1024.0 * mib), "0 0.25 0.5 0.75 1");
+        assert_eq!(labels(63.9 * mib), "0 16 32 48 64");
+        assert_eq!(labels(1.0), "0 0.25 0.5 0.75 1");
+        assert_eq!(Axis::of_lengths(64.0 * mib, "memory").title, "memory (MiB)");
+    }
+
+    #[test]
+    fn next_to_nothing_has_an_axis_too() {
+        for most in [0.0, f64::MIN_POSITIVE, 1e-300] {
+            assert_eq!(Axis::to(most, "").high(), 1.0, "{most}");
+        }
+    }
+
+    #[test]
     fn decades_hold_both_ends() {
         let axis = Axis::decades((3e-7, 0.02), time, "");
         let names: Vec<_> = axis.ticks.iter().map(|tick| tick.1.as_str()).collect();
@@ -185,8 +225,8 @@ mod tests {
 
     #[test]
     fn values_keep_three_digits() {
-        let written = [0.0123, 1.0, 2.345, 20.44, 145.2, 0.0].map(three_digits);
-        assert_eq!(written, ["0.0123", "1.00", "2.35", "20.4", "145", "0"]);
+        let written = [0.0123, 1.0, 2.345, 20.44, 145.2, 0.0, 1e-6].map(three_digits);
+        assert_eq!(written, ["0.0123", "1.00", "2.35", "20.4", "145", "0", "0.000001"]);
         assert_eq!((time(0.0015), length(65536.0)), ("1.5 ms".into(), "64 KiB".into()));
     }
 }

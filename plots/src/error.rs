@@ -9,6 +9,12 @@ pub enum Error {
     /// There is nothing to draw.
     #[error("no results to draw")]
     Empty,
+    /// A result file holds no line.
+    #[error("{file}: holds no results")]
+    Hollow {
+        /// The file's name.
+        file: String,
+    },
     /// A line of a result file is damaged, or of an unknown kind.
     #[error("{file}: line {line}: {what}")]
     Line {

@@ -30,7 +30,7 @@ const SVG: Rules = Rules { size_per_em: 1.24, baseline_per_size: 0.76 / 1.24, sc
 /// plotters 0.3.7 `ab_glyph.rs`: the size is ascent plus descent; the baseline is at half of it.
 const BITMAP: Rules = Rules { size_per_em: text::LINE_PER_EM, baseline_per_size: 0.5, scale: 1 };
 
-/// What lies under the cells, and what over them.
+/// What lies under cells and curves, and what over them.
 #[derive(Clone, Copy)]
 enum Part {
     Under,
@@ -46,8 +46,10 @@ impl Scene {
         // plotters has no element for a thousand squares in one: they go in between as paths.
         let (head, under) = split(&under);
         let cells: String = self.cells.iter().map(path).collect();
+        // Nor has it broken lines: as pieces between whole pixels they would not be straight.
+        let curves: String = self.curves.iter().map(polyline).collect();
         let style = palette::dark_style();
-        Ok(format!("{head}{style}{under}{cells}{}</svg>\n", split(&over).1))
+        Ok(format!("{head}{style}{under}{cells}{curves}{}</svg>\n", split(&over).1))
     }
 
     fn svg_of(&self, part: Part) -> Result<String, Error> {
@@ -97,13 +99,14 @@ impl Scene {
         let paint = || {
             self.paint_under(&area, rules)?;
             self.cells.iter().try_for_each(|cells| paint_cells(&area, cells, scale))?;
+            self.curves.iter().try_for_each(|curve| paint_curve(&area, curve, rules))?;
             self.paint_over(&area, rules)?;
             area.present()
         };
         paint().map_err(|error| Error::Paint { what: error.to_string() })
     }
 
-    /// All that lies under the cells.
+    /// All that lies under cells and curves.
     fn paint_under<B: DrawingBackend>(
         &self,
         area: &DrawingArea<B, Shift>,
@@ -121,7 +124,6 @@ impl Scene {
         area: &DrawingArea<B, Shift>,
         rules: Rules,
     ) -> Result<(), Failure<B>> {
-        self.curves.iter().try_for_each(|curve| paint_curve(area, curve, rules))?;
         self.dots.iter().try_for_each(|dot| paint_dot(area, dot, rules))?;
         self.whiskers.iter().try_for_each(|line| paint_line(area, line, rules))?;
         self.labels.iter().try_for_each(|label| paint_label(area, label, rules))
@@ -146,6 +148,20 @@ fn path(cells: &Cells) -> String {
     let width = 2 * size;
     format!(
         "<path transform=\"scale(0.5)\" stroke=\"{color}\" stroke-width=\"{width}\" d=\"{d}\"/>\n"
+    )
+}
+
+/// A curve, broken by its reader.
+fn polyline(curve: &Curve) -> String {
+    let (color, width) = (palette::hex(curve.color), curve.width);
+    let points: Vec<_> = curve.points.iter().map(|(x, y)| format!("{x},{y}")).collect();
+    let dash = match curve.dash.pattern() {
+        Some((on, off)) => format!(" stroke-dasharray=\"{on} {off}\""),
+        None => String::new(),
+    };
+    let points = points.join(" ");
+    format!(
+        "<polyline fill=\"none\" stroke=\"{color}\" stroke-width=\"{width}\"{dash} points=\"{points}\"/>\n"
     )
 }
 
@@ -195,10 +211,9 @@ fn paint_curve<B: DrawingBackend>(
     curve: &Curve,
     rules: Rules,
 ) -> Result<(), Failure<B>> {
-    curve.pieces().into_iter().try_for_each(|piece| {
-        let points: Vec<_> = piece.into_iter().map(|point| scaled(point, rules.scale)).collect();
-        area.draw(&PathElement::new(points, stroke(curve.color, curve.width, rules)))
-    })
+    let stroke = stroke(curve.color, curve.width, rules);
+    let mut pieces = curve.pieces(rules.scale).into_iter();
+    pieces.try_for_each(|piece| area.draw(&PathElement::new(piece, stroke)))
 }
 
 fn paint_dot<B: DrawingBackend>(
@@ -206,14 +221,25 @@ fn paint_dot<B: DrawingBackend>(
     dot: &Dot,
     rules: Rules,
 ) -> Result<(), Failure<B>> {
-    let (x, y) = scaled(dot.at, rules.scale);
-    let r = DOT * rules.scale;
-    let filled = dot.color.filled();
+    // A rim of paper, so that dots that touch stay apart.
+    paint_shape(area, dot, palette::PAPER, (DOT + 1, rules.scale))?;
+    paint_shape(area, dot, dot.color, (DOT, rules.scale))
+}
+
+fn paint_shape<B: DrawingBackend>(
+    area: &DrawingArea<B, Shift>,
+    dot: &Dot,
+    color: RGBColor,
+    (half, scale): (i32, i32),
+) -> Result<(), Failure<B>> {
+    let (x, y) = scaled(dot.at, scale);
+    let r = half * scale;
+    let filled = color.filled();
     match dot.shape {
         Shape::Circle => area.draw(&Circle::new((x, y), r, filled)),
         Shape::Square => area.draw(&Rectangle::new([(x - r, y - r), (x + r, y + r)], filled)),
         Shape::Diamond => {
-            let r = r + 2 * rules.scale;
+            let r = r + 2 * scale;
             area.draw(&Polygon::new([(x, y - r), (x + r, y), (x, y + r), (x - r, y)], filled))
         }
         Shape::Triangle => area

@@ -28,7 +28,8 @@ pub(crate) const DARK: RGBColor = RGBColor(105, 105, 105);
 pub(crate) const YELLOW: RGBColor = RGBColor(240, 228, 66);
 
 /// The colours of series, in the order in which unknown names take them.
-const SERIES: [RGBColor; 9] = [VERMILION, GREEN, PURPLE, SKY, ORANGE, DARK, BLUE, GREY, YELLOW];
+pub(crate) const SERIES: [RGBColor; 9] =
+    [VERMILION, GREEN, PURPLE, SKY, ORANGE, DARK, BLUE, GREY, YELLOW];
 
 /// What a dark page makes of the colours that would not be seen on it.
 const ON_DARK: [(RGBColor, &str); 6] = [
@@ -36,8 +37,8 @@ const ON_DARK: [(RGBColor, &str); 6] = [
     (INK, "#e6e6e6"),
     (QUIET, "#a8adb5"),
     (GRID, "#363a42"),
-    (DARK, "#8b909a"),
-    (BLUE, "#3390cf"),
+    (DARK, "#5f6672"),
+    (BLUE, "#1a7cc0"),
 ];
 
 /// One colour for each name, in their order. A name that has a colour of its own has the same one

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::results::Results;
 use crate::{Drawing, Error, Width};
 
+mod glossary;
 mod table;
 mod words;
 
@@ -66,7 +67,7 @@ pub fn html(results: &Results, drawings: &[Drawing], told: &Told) -> Result<Stri
     }
     page.element("h2", "The machine");
     page.raw(&table::machine(results));
-    again(&mut page, told);
+    again(&mut page, results, told);
     page.raw("</main>\n</body>\n</html>\n");
     Ok(page.0)
 }
@@ -75,7 +76,12 @@ fn measured(page: &mut Page, results: &Results, told: &Told) {
     if results.runs.is_empty() {
         return;
     }
-    page.section("What was measured", words::MEASURED);
+    page.section("What was measured", &[words::MEASURED]);
+    page.definitions(&glossary::of_engines(results));
+    page.section_text(&[words::HEADINGS]);
+    page.definitions(&glossary::of_headings(results));
+    let intervals = words::intervals(results);
+    page.section_text(&[&intervals, words::TIMES]);
     page.raw(&table::speeds(results));
     let sentences = words::sentences(results);
     if !sentences.is_empty() {
@@ -103,10 +109,10 @@ fn figure(page: &mut Page, drawing: &Drawing) -> Result<(), Error> {
     Ok(())
 }
 
-fn again(page: &mut Page, told: &Told) {
+fn again(page: &mut Page, results: &Results, told: &Told) {
     page.element("h2", "The same again");
     if !told.commands.is_empty() {
-        page.section_text(words::AGAIN);
+        page.section_text(&[&words::again(results)]);
         page.element("pre", &told.commands.join("\n"));
     }
     if !told.files.is_empty() {
@@ -136,6 +142,15 @@ impl Page {
 
     fn section_text(&mut self, paragraphs: &[&str]) {
         paragraphs.iter().for_each(|paragraph| self.element("p", paragraph));
+    }
+
+    fn definitions(&mut self, words: &[(String, &str)]) {
+        self.raw("<dl>\n");
+        for (word, said) in words {
+            self.element("dt", word);
+            self.element("dd", said);
+        }
+        self.raw("</dl>\n");
     }
 
     fn list(&mut self, items: &[String]) {

@@ -76,24 +76,39 @@ pub(crate) fn draw(
     let columns = columns(sheet, groups)?;
     for panel in panels(groups) {
         let axis = axis(panel.iter().map(Group::most).fold(f64::MIN_POSITIVE, f64::max));
-        let top = sheet.y + 8;
-        let mut bands = Vec::new();
-        for group in panel {
-            bands.push(draw_group(sheet, group, &columns, &axis)?);
-        }
-        draw_axis(sheet, &columns, &axis, &bands)?;
-        debug_assert!(sheet.y > top);
+        draw_panel(sheet, panel, &columns, &axis)?;
     }
     Ok(())
+}
+
+/// Draws the groups on one axis, comparable or not.
+pub(crate) fn draw_as_one(sheet: &mut Sheet, groups: &[Group], axis: &Axis) -> Result<(), Error> {
+    let columns = columns(sheet, groups)?;
+    draw_panel(sheet, groups, &columns, axis)
+}
+
+fn draw_panel(
+    sheet: &mut Sheet,
+    groups: &[Group],
+    columns: &Columns,
+    axis: &Axis,
+) -> Result<(), Error> {
+    let mut bands = Vec::new();
+    for group in groups {
+        bands.push(draw_group(sheet, group, columns, axis)?);
+    }
+    draw_axis(sheet, columns, axis, &bands)
 }
 
 fn panels(groups: &[Group]) -> Vec<&[Group]> {
     let mut panels = Vec::new();
     let mut rest = groups;
-    while let Some(first) = rest.first() {
-        let (mut low, mut high) = (first.most(), first.most());
+    while !rest.is_empty() {
+        let (mut low, mut high) = (f64::INFINITY, 0.0_f64);
         let fits = |group: &&Group| {
-            (low, high) = (low.min(group.most()), high.max(group.most()));
+            // Bars of no length fit with any.
+            let most = Some(group.most()).filter(|most| *most > 0.0);
+            (low, high) = (low.min(most.unwrap_or(low)), high.max(most.unwrap_or(high)));
             high <= low * RATIO_MAX
         };
         let count = rest.iter().take_while(fits).count().max(1);

@@ -42,14 +42,19 @@ impl Dash {
     }
 
     /// Pixels drawn and left out in turn; none for an unbroken curve.
-    fn pattern(self) -> Option<(f64, f64)> {
+    pub(crate) fn pattern(self) -> Option<(i32, i32)> {
         match self {
             Dash::Solid => None,
-            Dash::Long => Some((14.0, 5.0)),
-            Dash::Medium => Some((10.0, 3.0)),
-            Dash::Dots => Some((3.0, 3.0)),
-            Dash::Short => Some((7.0, 4.0)),
+            Dash::Long => Some((14, 5)),
+            Dash::Medium => Some((10, 3)),
+            Dash::Dots => Some((3, 3)),
+            Dash::Short => Some((7, 4)),
         }
+    }
+
+    /// The length of a sample of at most 33 pixels that begins and ends with a drawn piece.
+    pub(crate) fn sample_length(self) -> i32 {
+        self.pattern().map_or(33, |(on, off)| (33 + off) / (on + off) * (on + off) - off)
     }
 }
 
@@ -164,25 +169,26 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    /// Adds a curve without the points that no pixel could show.
+    /// Adds a curve without the points that no pixel could show; one of a single point is a dot.
     pub(crate) fn curve(&mut self, mut curve: Curve) {
         curve.points.dedup();
         if let [only] = curve.points[..] {
             curve.points.push((only.0 + 1, only.1));
+            self.dots.push(Dot { at: only, color: curve.color, shape: Shape::Circle });
         }
         self.curves.push(curve);
     }
 }
 
 impl Curve {
-    /// The pieces that are drawn.
-    pub(crate) fn pieces(&self) -> Vec<Vec<(i32, i32)>> {
-        let Some((on, off)) = self.dash.pattern() else {
-            return vec![self.points.clone()];
-        };
+    /// The pieces that are drawn, `scale` pixels for each: more pixels bend short pieces less.
+    pub(crate) fn pieces(&self, scale: i32) -> Vec<Vec<(i32, i32)>> {
+        let scaled: Vec<_> = self.points.iter().map(|(x, y)| (x * scale, y * scale)).collect();
+        let Some((on, off)) = self.dash.pattern() else { return vec![scaled] };
+        let (on, off) = (f64::from(on * scale), f64::from(off * scale));
         let mut pieces = Vec::new();
         let (mut piece, mut drawn, mut left) = (Vec::new(), true, on);
-        for two in self.points.windows(2) {
+        for two in scaled.windows(2) {
             let from = (f64::from(two[0].0), f64::from(two[0].1));
             let (dx, dy) = (f64::from(two[1].0) - from.0, f64::from(two[1].1) - from.1);
             let length = dx.hypot(dy);
@@ -226,10 +232,24 @@ mod tests {
         let (color, width) = (palette::INK, 2);
         let points = vec![(0, 0), (50, 0), (50, 50)];
         let curve = Curve { points, color, width, dash: Dash::Short };
-        let pieces = curve.pieces();
+        let pieces = curve.pieces(1);
         assert_eq!(pieces[0], [(0, 0), (7, 0)]);
         assert_eq!(pieces[1], [(11, 0), (18, 0)]);
         assert!(pieces.iter().any(|piece| piece.contains(&(50, 0)) && piece.len() == 3));
         assert_eq!(pieces.len(), 100 / 11 + 1);
+        assert_eq!(curve.pieces(2).len(), pieces.len());
+        assert_eq!(curve.pieces(2)[1], [(22, 0), (36, 0)]);
+    }
+
+    #[test]
+    fn a_sample_shows_whole_dashes() {
+        for dash in [Dash::Solid, Dash::Long, Dash::Medium, Dash::Dots, Dash::Short] {
+            let (points, color) = (vec![(0, 0), (dash.sample_length(), 0)], palette::INK);
+            let pieces = Curve { points, color, width: 3, dash }.pieces(1);
+            let lengths: Vec<_> = pieces.iter().map(|piece| piece[1].0 - piece[0].0).collect();
+            let on = dash.pattern().map_or(33, |pattern| pattern.0);
+            assert!(lengths.iter().all(|length| *length == on), "{dash:?}: {lengths:?}");
+            assert!((23..=33).contains(&dash.sample_length()), "{dash:?}");
+        }
     }
 }

@@ -15,7 +15,7 @@ pub(crate) const MARGIN: i32 = 20;
 pub enum Width {
     /// For a page: 880 pixels.
     Wide,
-    /// For a telephone held upright: 420 pixels.
+    /// For a telephone held upright: 380 pixels, so that its text is hardly made smaller there.
     Narrow,
 }
 
@@ -23,7 +23,7 @@ impl Width {
     pub(crate) fn px(self) -> i32 {
         match self {
             Width::Wide => 880,
-            Width::Narrow => 420,
+            Width::Narrow => 380,
         }
     }
 }
@@ -100,18 +100,22 @@ impl Sheet {
 
     /// Colour samples and names, in rows.
     pub(crate) fn legend(&mut self, entries: &[Entry]) -> Result<(), Error> {
-        const SAMPLE: i32 = 22;
         const GAP: i32 = 22;
-        let most = self.right() - self.left() - SAMPLE - 8;
+        let width_of = |entry: &Entry| match entry.mark {
+            Mark::Block | Mark::Dot(_) => 22,
+            Mark::Line(_) => 33,
+        };
         let (mut x, mut bottom) = (self.left(), self.y + 26);
         for entry in entries {
+            let sample = width_of(entry);
+            let most = self.right() - self.left() - sample - 8;
             let name = text::wrap(&entry.name, Size::Label, Weight::Normal, most)?.swap_remove(0);
             let width = text::width(&name, Size::Label, Weight::Normal)?;
-            if x > self.left() && x + SAMPLE + 8 + width > self.right() {
+            if x > self.left() && x + sample + 8 + width > self.right() {
                 (x, bottom) = (self.left(), bottom + Size::Label.line() + 4);
             }
             self.sample(entry, x, bottom);
-            x += SAMPLE + 8;
+            x += sample + 8;
             self.scene.labels.push(Label::new(name, (x, bottom - 3), Align::Left));
             x += width + GAP;
         }
@@ -127,7 +131,7 @@ impl Sheet {
                 self.scene.swatches.push(Block { left, top, right, bottom: bottom - 1, color });
             }
             Mark::Line(dash) => {
-                let points = vec![(x, middle), (x + 22, middle)];
+                let points = vec![(x, middle), (x + dash.sample_length(), middle)];
                 self.scene.curves.push(Curve { points, color, width: 3, dash });
             }
             Mark::Dot(shape) => self.scene.dots.push(Dot { at: (x + 11, middle), color, shape }),

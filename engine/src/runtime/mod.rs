@@ -22,6 +22,8 @@ mod task;
 
 pub(crate) use clock::now;
 pub(crate) use follow::Follow;
+#[cfg(feature = "lab")]
+pub(crate) use memory::room as memory_room;
 pub use prefetch::{Prefetch, PrefetchState};
 #[cfg(feature = "lab")]
 pub(crate) use pressure::press;

@@ -25,8 +25,9 @@ pub(super) const FIGURE: Figure = Figure {
 };
 
 /// As many maps as one figure takes.
-const MAPS_MOST: usize = 12; // guess
-const HEIGHT: i32 = 230;
+const MAPS_MOST: usize = 36; // guess
+/// A multiple of every size of a square.
+const HEIGHT: i32 = 232;
 /// Maps share a time axis while none takes so many times as long as another.
 const RATIO_MAX: f64 = 8.0;
 
@@ -43,7 +44,7 @@ const TOUCHED: u8 = 2;
 const FAULTED: u8 = 3;
 
 fn draw(results: &Results, width: Width) -> Result<Option<Scene>, Error> {
-    let maps = &results.fault_maps;
+    let maps: Vec<&FaultMap> = results.fault_maps.iter().filter(|map| holds_a_page(map)).collect();
     if maps.is_empty() {
         return Ok(None);
     }
@@ -53,10 +54,10 @@ fn draw(results: &Results, width: Width) -> Result<Option<Scene>, Error> {
     let about = "File offset against time, one square a page or more. Each engine in a run of its \
                  own, which is watched and therefore slower.";
     let mut sheet = Sheet::new(width, TITLE, about)?;
-    sheet.legend(&legend(maps.iter().any(|map| !map.frontier.is_empty())))?;
+    sheet.legend(&legend(maps.iter().any(|map| has_frontier(map))))?;
     let slowest = maps.iter().map(|map| map.seconds).fold(0.0, f64::max);
     let fastest = maps.iter().map(|map| map.seconds).fold(f64::INFINITY, f64::min);
-    for map in maps {
+    for map in &maps {
         let seconds = if slowest > fastest * RATIO_MAX { map.seconds } else { slowest };
         draw_map(&mut sheet, map, seconds)?;
     }
@@ -64,7 +65,18 @@ fn draw(results: &Results, width: Width) -> Result<Option<Scene>, Error> {
     sheet.finish(&caption(results, &["fault_map"], lines)).map(Some)
 }
 
-/// With many runs at once there is no frontier, and so no line of it.
+/// A run in which nothing was touched or fetched would be an empty map.
+fn holds_a_page(map: &FaultMap) -> bool {
+    let touches = map.touches.len() + map.faults.len();
+    touches + map.fetched.len() + map.wasted.len() > 0
+}
+
+/// Whether the frontier says anything: with many runs at once there is none, and in a warm file it is where
+/// it was.
+fn has_frontier(map: &FaultMap) -> bool {
+    map.frontier.windows(2).any(|two| two[0].1 != two[1].1)
+}
+
 fn legend(has_frontier: bool) -> Vec<Entry> {
     let block =
         |(name, color): (&str, RGBColor)| Entry { name: name.into(), color, mark: Mark::Block };
@@ -82,7 +94,7 @@ fn draw_map(sheet: &mut Sheet, map: &FaultMap, seconds: f64) -> Result<(), Error
     let most = most_page(map) as f64 * map.page_bytes as f64;
     let length = Unit::length(most);
     let x = Axis::to(seconds / time.size, format!("time since the start ({})", time.name));
-    let y = Axis::to(most / length.size, format!("file offset ({})", length.name));
+    let y = Axis::of_lengths(most, "file offset");
     let plot = Plot::place(sheet, HEIGHT, x, y)?;
     let x_of = |micros: u64| plot.x_of(micros as f64 / 1e6 / time.size);
     let y_of = |page: u64| plot.y_of(page as f64 * map.page_bytes as f64 / length.size);
@@ -115,8 +127,11 @@ fn draw_map(sheet: &mut Sheet, map: &FaultMap, seconds: f64) -> Result<(), Error
     for (kind, (_, color)) in (0..).zip(KINDS) {
         sheet.scene.cells.push(raster.cells(kind, color));
     }
-    if !map.frontier.is_empty() {
-        let points = map.frontier.iter().map(|(at, page)| (x_of(*at), y_of(*page))).collect();
+    if has_frontier(map) {
+        // What is in memory beyond all that was touched or fetched here is not drawn.
+        let last = most_page(map);
+        let at = |(at, page): &(u64, u64)| (x_of(*at), y_of((*page).min(last)));
+        let points = map.frontier.iter().map(at).collect();
         sheet.scene.curve(Curve { points, color: GREEN, width: 2, dash: Dash::Solid });
     }
     Ok(())
@@ -183,6 +198,27 @@ mod tests {
         let scene = draw(&results, Width::Wide).unwrap().unwrap();
         assert!(scene.curves.is_empty());
         assert!(!texts(&scene).contains("furthest"), "{}", texts(&scene));
+    }
+
+    #[test]
+    fn what_is_in_memory_all_the_time_is_no_frontier_and_an_idle_run_no_map() {
+        let mut results = file("watched.jsonl");
+        let map = FaultMap {
+            frontier: vec![(0, 1 << 30), (9, 1 << 30)],
+            ..results.fault_maps[0].clone()
+        };
+        let idle = FaultMap {
+            touches: vec![],
+            faults: vec![],
+            fetched: vec![],
+            wasted: vec![],
+            ..map.clone()
+        };
+        results.fault_maps = vec![map, idle.clone()];
+        let scene = draw(&results, Width::Wide).unwrap().unwrap();
+        assert!(scene.curves.is_empty() && texts(&scene).matches("file offset").count() == 1);
+        results.fault_maps = vec![idle];
+        assert!(draw(&results, Width::Wide).unwrap().is_none());
     }
 
     #[test]

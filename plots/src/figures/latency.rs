@@ -7,7 +7,7 @@ use crate::plot::Plot;
 use crate::results::{Results, TouchLatency, place};
 use crate::scene::{Curve, Scene};
 use crate::sheet::{Sheet, Width};
-use crate::styles::Styles;
+use crate::styles::{Style, Styles};
 
 const TITLE: &str = "How long a single touch takes";
 
@@ -30,13 +30,13 @@ fn draw(results: &Results, width: Width) -> Result<Option<Scene>, Error> {
     let about = "Share of the touches that took longer than a time; both axes in powers of ten. \
                  Left and below is better. A touch reads a few bytes of one page.";
     let mut sheet = Sheet::new(width, TITLE, about)?;
-    let styles = Styles::new(different(all.iter().map(|line| line.engine.as_str())))?;
-    sheet.legend(&styles.entries())?;
+    let styles = Styles::new("engines", different(all.iter().map(|line| line.engine.as_str())))?;
+    sheet.legend(&styles.lines())?;
     for (heading, lines) in grouped(all, heading) {
         sheet.heading(&heading)?;
         let plot = Plot::place(&mut sheet, HEIGHT, times(&lines), shares(&lines))?;
         for line in lines {
-            let (color, dash) = styles.of(&line.engine);
+            let Style { color, dash, .. } = styles.of(&line.engine);
             let points = ccdf(line).map(|(x, y)| plot.at(x, y)).collect();
             sheet.scene.curve(Curve { points, color, width: 2, dash });
         }
@@ -57,16 +57,16 @@ fn times(lines: &[&TouchLatency]) -> Axis {
 }
 
 fn shares(lines: &[&TouchLatency]) -> Axis {
-    let least = lines.iter().map(|line| 1.0 / total(line)).fold(1.0, f64::min);
+    let least = lines.iter().map(|line| 1.0 / total(line)).fold(0.1, f64::min);
     let name = |share: f64| {
-        let percent = format!("{:.7}", share * 100.0);
-        format!("{}%", percent.trim_end_matches('0').trim_end_matches('.'))
+        let decimals = (-share.log10() - 2.0).round().max(0.0) as usize;
+        format!("{:.decimals$}%", share * 100.0)
     };
     Axis::decades((least, 1.0), name, "share of touches (%)")
 }
 
 fn total(line: &TouchLatency) -> f64 {
-    line.counts.iter().map(|(_, count)| *count).sum::<u64>() as f64
+    line.counts.iter().map(|(_, count)| *count as f64).sum()
 }
 
 /// Seconds, and the share of touches that took longer: before and after each step.
@@ -101,6 +101,19 @@ mod tests {
             let texts = texts(&scene);
             assert!(texts.contains("100%") && texts.contains("\u{b5}s"), "{texts}");
         }
+    }
+
+    #[test]
+    fn a_single_touch_is_to_be_seen() {
+        let mut results = file("watched.jsonl");
+        results.latencies.truncate(1);
+        results.latencies[0].counts = vec![(100, 1)];
+        let scene = draw(&results, Width::Wide).unwrap().unwrap();
+        check(&scene);
+        let texts = texts(&scene);
+        assert!(texts.contains(" 10% ") && !texts.contains("1000%"), "{texts}");
+        let curve = scene.curves.last().unwrap();
+        assert!(curve.points[1].1 > curve.points[0].1, "it falls from all to none: {curve:?}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::plot::Plot;
 use crate::results::{Memory, Results, place};
 use crate::scene::{Curve, Dash, Scene};
 use crate::sheet::{Sheet, Width, limit_entry};
-use crate::styles::Styles;
+use crate::styles::{Style, Styles};
 
 const TITLE: &str = "How much memory reading takes";
 
@@ -16,7 +16,8 @@ pub(super) const FIGURE: Figure = Figure {
     name: "memory",
     title: TITLE,
     words: "Whoever maps a file lets it fill the memory, in the process and in the system's page \
-            cache. `paged` keeps to the limit that it was given, and leaves no trace in the cache.",
+            cache (what it keeps of files that were read lately). The engine called paged, where it is \
+            shown, keeps to the limit that it was given, and leaves no trace in the cache.",
     draw,
 };
 
@@ -30,8 +31,8 @@ fn draw(results: &Results, width: Width) -> Result<Option<Scene>, Error> {
     let about = "While one file is read once. Mapped pages of the page cache count in both. The \
                  limit is that of the mapping; the program around it takes some MiB more.";
     let mut sheet = Sheet::new(width, TITLE, about)?;
-    let styles = Styles::new(different(all.iter().map(|line| line.engine.as_str())))?;
-    let mut entries = styles.entries();
+    let styles = Styles::new("engines", different(all.iter().map(|line| line.engine.as_str())))?;
+    let mut entries = styles.lines();
     if all.iter().any(|line| line.limit_bytes.is_some()) {
         entries.push(limit_entry("the limit of paged"));
     }
@@ -70,22 +71,24 @@ fn draw_lines(
     let samples = || lines.iter().flat_map(|line| &line.samples);
     let seconds = samples().map(|sample| sample.0 as f64 / 1e6).fold(1e-6, f64::max);
     let files = lines.iter().map(|line| line.file_bytes as f64);
-    let most = samples().map(|sample| of(sample) as f64).chain(files).fold(1.0, f64::max);
+    // Both parts have one axis, so that they can be held against each other.
+    let samples = samples().flat_map(|sample| [sample.1 as f64, sample.2 as f64]);
+    let most = samples.chain(files).fold(1.0, f64::max);
     let (time, length) = (Unit::time(seconds), Unit::length(most));
     let x = Axis::to(seconds / time.size, format!("time since the start ({})", time.name));
-    let y = Axis::to(most / length.size, format!("memory ({})", length.name));
+    let y = Axis::of_lengths(most, "memory");
     let plot = Plot::place(sheet, HEIGHT, x, y)?;
     let at = |micros: f64, bytes: f64| plot.at(micros / 1e6 / time.size, bytes / length.size);
-    for line in lines {
-        let (color, dash) = styles.of(&line.engine);
-        let points = line.samples.iter().map(|sample| at(sample.0 as f64, of(sample) as f64));
-        sheet.scene.curve(Curve { points: points.collect(), color, width: 3, dash });
-    }
     for limit in limits {
         let y = plot.y_of(limit as f64 / length.size);
         let points = vec![(plot.left, y), (plot.right, y)];
-        let (color, width, dash) = (palette::INK, 2, Dash::Short);
+        let (color, width, dash) = (palette::INK, 1, Dash::Short);
         sheet.scene.curve(Curve { points, color, width, dash });
+    }
+    for line in lines {
+        let Style { color, dash, .. } = styles.of(&line.engine);
+        let points = line.samples.iter().map(|sample| at(sample.0 as f64, of(sample) as f64));
+        sheet.scene.curve(Curve { points: points.collect(), color, width: 2, dash });
     }
     Ok(())
 }

@@ -10,6 +10,8 @@ use crate::sheet::Width;
 
 mod breakdown;
 mod choi;
+#[cfg(test)]
+mod extremes;
 mod fault_map;
 mod latency;
 mod memory;
@@ -90,6 +92,12 @@ pub(crate) fn engines<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<&'a s
     let place = |name: &&str| FIRST.iter().position(|first| first == name).unwrap_or(FIRST.len());
     engines.sort_by_key(place);
     engines
+}
+
+/// How sure intervals are, in percent: 95, or what the least sure covers where there were fewer than six
+/// runs.
+fn percent_covered(coverages: impl Iterator<Item = f64>) -> f64 {
+    (coverages.fold(0.95, f64::min) * 100.0).round()
 }
 
 /// Where a figure comes from: the files that hold lines of `kinds`, commit, kernel, device.

@@ -8,8 +8,9 @@ use crate::axis::{Axis, time};
 use crate::palette;
 use crate::plot::Plot;
 use crate::results::{Results, Validate};
-use crate::scene::{Curve, Dash, Dot, Scene, Shape};
-use crate::sheet::{Entry, Mark, Sheet, Width};
+use crate::scene::{Curve, Dash, Dot, Scene};
+use crate::sheet::{Sheet, Width};
+use crate::styles::{Style, Styles};
 
 const TITLE: &str = "Predicted and measured";
 
@@ -38,13 +39,8 @@ fn draw(results: &Results, width: Width) -> Result<Option<Scene>, Error> {
     );
     let mut sheet = Sheet::new(width, TITLE, &about)?;
     let ways = different(cells.iter().map(|cell| cell.way.as_str()));
-    let colors = palette::distinct("ways", &ways)?;
-    let entry = |(index, name): (usize, &&str)| Entry {
-        name: (*name).to_owned(),
-        color: colors[index],
-        mark: Mark::Dot(Shape::nth(index)),
-    };
-    sheet.legend(&ways.iter().enumerate().map(entry).collect::<Vec<_>>())?;
+    let styles = Styles::new("ways", ways)?;
+    sheet.legend(&styles.dots())?;
     let times = || cells.iter().flat_map(|cell| [cell.predicted_s, cell.measured_s]);
     let ends = (times().fold(f64::INFINITY, f64::min), times().fold(0.0, f64::max));
     let x = Axis::decades(ends, time, "measured (time)");
@@ -59,9 +55,9 @@ fn draw(results: &Results, width: Width) -> Result<Option<Scene>, Error> {
         sheet.scene.curve(Curve { points, color: palette::QUIET, width: 1, dash });
     }
     for cell in cells {
-        let index = ways.iter().position(|name| *name == cell.way).unwrap_or(0);
+        let Style { color, shape, .. } = styles.of(&cell.way);
         let at = plot.at(cell.measured_s, cell.predicted_s);
-        sheet.scene.dots.push(Dot { at, color: colors[index], shape: Shape::nth(index) });
+        sheet.scene.dots.push(Dot { at, color, shape });
     }
     let lines = cells.iter().map(|cell| cell.environment.as_ref());
     sheet.finish(&caption(results, &["validate"], lines)).map(Some)

@@ -49,16 +49,16 @@ fn draw(results: &Results, width: Width) -> Result<Option<Scene>, Error> {
             value: format!("{}%", three_digits(share * 100.0)),
         })
     };
-    let mut groups = Vec::new();
     for (trace, sims) in grouped(sims, |sim| sim.scenario()) {
-        for (measure, of) in MEASURES {
+        // Of each trace its own axis, for all three measures.
+        let group = |(measure, of): Measure| {
             let rows: Vec<_> = sims.iter().filter_map(|sim| row(sim, of)).collect();
-            if !rows.is_empty() {
-                groups.push(Group { heading: format!("{trace}: {measure}"), rows, limit: None });
-            }
-        }
+            let heading = format!("{trace}: {measure}");
+            (!rows.is_empty()).then_some(Group { heading, rows, limit: None })
+        };
+        let groups: Vec<_> = MEASURES.into_iter().filter_map(group).collect();
+        rows::draw_as_one(&mut sheet, &groups, &Axis::percent("share (%)"))?;
     }
-    rows::draw(&mut sheet, &groups, &|_| Axis::percent("share (%)"))?;
     sheet.finish(&caption(results, &["sim"], [])).map(Some)
 }
 

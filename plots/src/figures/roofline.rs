@@ -41,7 +41,8 @@ fn draw(results: &Results, width: Width) -> Result<Option<Scene>, Error> {
         let scale = crate::axis::Scale::Linear { low: 0.0, high: axis.high() / 100.0 };
         Axis { scale, ticks, ..axis }
     })?;
-    let lines = results.runs.iter().map(|run| run.environment.as_ref());
+    let drawn = results.runs.iter().filter(|run| run.cache == "cold");
+    let lines = drawn.map(|run| run.environment.as_ref());
     sheet.finish(&caption(results, &["run"], lines)).map(Some)
 }
 

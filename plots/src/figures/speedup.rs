@@ -1,6 +1,6 @@
 //! Speed-up over plain mmap, with 95% intervals.
 
-use super::{Figure, caption, different, grouped};
+use super::{Figure, caption, different, engines, grouped, percent_covered};
 use crate::axis::{Axis, three_digits};
 use crate::results::{Ratio, Results};
 use crate::rows::{self, Group, Row};
@@ -26,18 +26,19 @@ fn draw(results: &Results, width: Width) -> Result<Option<Scene>, Error> {
     let baselines = different(results.ratios.iter().map(|ratio| ratio.baseline.as_str()));
     let about = format!(
         "Seconds of {} over seconds of the engine, median of pairs that ran next to each other: \
-         longer is better, 1 is no difference. Whiskers: 95% interval.",
-        baselines.join(", ")
+         longer is better, 1 is no difference. Whiskers: {}% interval.",
+        baselines.join(", "),
+        percent_covered(results.ratios.iter().map(|ratio| ratio.ci_coverage))
     );
     let mut sheet = Sheet::new(width, TITLE, &about)?;
     sheet.legend(&[limit_entry("no difference")])?;
-    let engines = different(results.ratios.iter().map(|ratio| ratio.engine.as_str()));
+    let engines = engines(results.ratios.iter().map(|ratio| ratio.engine.as_str()));
     let groups: Vec<_> = grouped(&results.ratios, Ratio::scenario)
         .into_iter()
-        .map(|(heading, ratios)| Group {
-            heading,
-            rows: ratios.iter().map(|ratio| row(ratio, &engines)).collect(),
-            limit: Some(1.0),
+        .map(|(heading, mut ratios)| {
+            ratios.sort_by_key(|ratio| engines.iter().position(|name| *name == ratio.engine));
+            let rows = ratios.iter().map(|ratio| row(ratio, &engines)).collect();
+            Group { heading, rows, limit: Some(1.0) }
         })
         .collect();
     rows::draw(&mut sheet, &groups, &|most| Axis::to(most, "times as fast (no unit)"))?;

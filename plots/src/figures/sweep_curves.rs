@@ -4,11 +4,11 @@ use super::breakdown::seconds;
 use super::{Figure, caption, different, grouped};
 use crate::Error;
 use crate::axis::{Axis, Scale, length};
-use crate::palette;
 use crate::plot::Plot;
 use crate::results::{Results, Sweep};
-use crate::scene::{Curve, Dash, Dot, Line, Scene, Shape};
-use crate::sheet::{Entry, Mark, Sheet, Width};
+use crate::scene::{Curve, Dot, Line, Scene};
+use crate::sheet::{Sheet, Width};
+use crate::styles::{Style, Styles};
 
 const TITLE: &str = "How long the window must be";
 
@@ -29,11 +29,16 @@ fn draw(results: &Results, width: Width) -> Result<Option<Scene>, Error> {
         return Ok(None);
     }
     let about = "Simulated time by the window's length; the window's axis in powers of two. Lower \
-                 is better. Whiskers, where there are any: 95% interval over the seeds.";
+                 is better. Where curves agree, the later in the legend lies on top. Whiskers, where \
+                 there are any: 95% interval over the seeds.";
     let mut sheet = Sheet::new(width, TITLE, about)?;
-    for (heading, points) in grouped(turned, heading) {
-        sheet.heading(&heading)?;
-        draw_panel(&mut sheet, &points)?;
+    for (_, points) in grouped(turned.iter().copied(), Sweep::scenario) {
+        // Panels of one scenario have one axis, so that they can be held against each other.
+        let most = points.iter().map(|point| high(point)).fold(0.0, f64::max);
+        for (heading, points) in grouped(points, heading) {
+            sheet.heading(&heading)?;
+            draw_panel(&mut sheet, &points, most)?;
+        }
     }
     sheet.finish(&caption(results, &["summary"], [])).map(Some)
 }
@@ -57,23 +62,21 @@ fn window(point: &Sweep) -> f64 {
     point.window_bytes().unwrap_or(1.0)
 }
 
-fn draw_panel(sheet: &mut Sheet, points: &[&Sweep]) -> Result<(), Error> {
+/// The longest time that is drawn for a point.
+fn high(point: &Sweep) -> f64 {
+    point.seconds.ci95.map_or(point.seconds.mean, |ends| ends[1])
+}
+
+fn draw_panel(sheet: &mut Sheet, points: &[&Sweep], most: f64) -> Result<(), Error> {
     let names: Vec<String> = points.iter().map(|point| series(point)).collect();
     let names = different(names.iter().map(String::as_str));
-    let colors = palette::distinct("curves", &names)?;
-    let entry = |(index, name): (usize, &&str)| Entry {
-        name: (*name).to_owned(),
-        color: colors[index],
-        mark: Mark::Dot(Shape::nth(index)),
-    };
-    sheet.legend(&names.iter().enumerate().map(entry).collect::<Vec<_>>())?;
-    let high = |point: &&Sweep| point.seconds.ci95.map_or(point.seconds.mean, |ends| ends[1]);
-    let most = points.iter().map(high).fold(0.0, f64::max);
+    let styles = Styles::new("curves", names.clone())?;
+    sheet.legend(&styles.dots())?;
     let plot = Plot::place(sheet, HEIGHT, windows(points), seconds(most, "virtual time"))?;
-    for (index, name) in names.iter().enumerate() {
-        let mut own: Vec<_> = points.iter().filter(|point| series(point) == *name).collect();
+    for name in names {
+        let mut own: Vec<_> = points.iter().filter(|point| series(point) == name).collect();
         own.sort_by_key(|point| point.window_pages);
-        let (color, shape) = (colors[index], Shape::nth(index));
+        let Style { color, dash, shape } = styles.of(name);
         let at = |point: &Sweep, value: f64| plot.at(window(point), value);
         for point in &own {
             if let Some([low, high]) = point.seconds.ci95 {
@@ -83,7 +86,7 @@ fn draw_panel(sheet: &mut Sheet, points: &[&Sweep]) -> Result<(), Error> {
         }
         let points: Vec<_> = own.iter().map(|point| at(point, point.seconds.mean)).collect();
         sheet.scene.dots.extend(points.iter().map(|&at| Dot { at, color, shape }));
-        sheet.scene.curve(Curve { points, color, width: 2, dash: Dash::nth(index) });
+        sheet.scene.curve(Curve { points, color, width: 2, dash });
     }
     Ok(())
 }

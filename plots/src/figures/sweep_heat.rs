@@ -30,8 +30,8 @@ fn draw(results: &Results, width: Width) -> Result<Option<Scene>, Error> {
     if groups.is_empty() {
         return Ok(None);
     }
-    let about = "Simulated time, from the longest (dark) to the shortest (light) of each map. \
-                 Distance upwards, window to the right.";
+    let about = "Simulated time, from the longest (dark) to the shortest (light) of each map; equal \
+                 steps of colour are equal ratios. Distance upwards, window to the right.";
     let mut sheet = Sheet::new(width, TITLE, about)?;
     for (heading, points) in &groups {
         sheet.heading(heading)?;
@@ -49,8 +49,8 @@ fn values(points: &[&Sweep], of: impl Fn(&Sweep) -> u64) -> Vec<u64> {
 }
 
 fn draw_map(sheet: &mut Sheet, points: &[&Sweep]) -> Result<(), Error> {
-    let distance = |point: &Sweep| point.distance_pages.unwrap_or(0) * 4096;
-    let window = |point: &Sweep| point.window_pages.unwrap_or(0) * 4096;
+    let distance = |point: &Sweep| point.distance_pages.unwrap_or(0).saturating_mul(4096);
+    let window = |point: &Sweep| point.window_pages.unwrap_or(0).saturating_mul(4096);
     let (columns, rows) = (values(points, window), values(points, distance));
     let times = || points.iter().map(|point| point.seconds.mean);
     let range = (times().fold(0.0, f64::max), times().fold(f64::INFINITY, f64::min));
@@ -91,9 +91,10 @@ fn draw_map(sheet: &mut Sheet, points: &[&Sweep]) -> Result<(), Error> {
     Ok(())
 }
 
-/// From 0 for the longest to 1 for the shortest.
+/// From 0 for the longest to 1 for the shortest; equal steps are equal ratios, so that one slow square
+/// leaves the others apart.
 fn heat(seconds: f64, (slow, fast): (f64, f64)) -> f64 {
-    if slow > fast { (slow - seconds) / (slow - fast) } else { 1.0 }
+    if slow > fast { (slow / seconds).ln() / (slow / fast).ln() } else { 1.0 }
 }
 
 fn draw_square(

@@ -2,7 +2,7 @@
 
 use mmap_ahead_bench::interval::Median;
 
-use super::{Figure, caption, engines, grouped};
+use super::{Figure, caption, engines, grouped, percent_covered};
 use crate::axis::{Axis, three_digits};
 use crate::results::{Results, Run};
 use crate::rows::{self, Group, Row};
@@ -16,8 +16,8 @@ pub(super) const FIGURE: Figure = Figure {
     name: "throughput",
     title: TITLE,
     words: "Longer bars are better. Each bar is one way to read the same file; the thin line \
-            at its end shows how far the runs lay apart. The dashed line is what the disk can give \
-            at most: nobody who has to wait for this disk gets past it.",
+            at its end shows how far the runs lay apart. A dashed line is what the disk can give at \
+            most: nobody who has to wait for this disk gets past it.",
     draw,
 };
 
@@ -32,11 +32,14 @@ fn draw(results: &Results, width: Width) -> Result<Option<Scene>, Error> {
     if results.runs.is_empty() {
         return Ok(None);
     }
-    let about = "Median throughput in GB/s (10\u{2079} bytes a second): longer is better. \
-                 Whiskers: 95% interval of the median.";
-    let mut sheet = Sheet::new(width, TITLE, about)?;
-    let engines = engines(results.runs.iter().map(|run| run.engine.as_str()));
     let scenarios = grouped(&results.runs, Run::scenario);
+    let about = format!(
+        "Median throughput in GB/s (10\u{2079} bytes a second): longer is better. Whiskers: {}% \
+         interval of the median.",
+        percent_covered(scenarios.iter().flat_map(|(_, runs)| coverages(runs)))
+    );
+    let mut sheet = Sheet::new(width, TITLE, &about)?;
+    let engines = engines(results.runs.iter().map(|run| run.engine.as_str()));
     let has_bar = |name: &&str| scenarios.iter().any(|(_, runs)| has_bar(runs, name));
     let engines: Vec<_> = engines.into_iter().filter(has_bar).collect();
     let mut entries = blocks(&engines, &palette::colors(&engines));
@@ -68,6 +71,13 @@ fn group(scenario: String, runs: &[&Run], engines: &[&str]) -> Group {
         None => scenario,
     };
     Group { heading, rows: engines.iter().zip(colors).filter_map(row).collect(), limit }
+}
+
+/// How sure the interval of each engine is, where it has one.
+fn coverages(runs: &[&Run]) -> Vec<f64> {
+    let engines = engines(runs.iter().map(|run| run.engine.as_str())).into_iter();
+    let medians = engines.filter_map(|engine| median(runs, engine));
+    medians.filter(|median| median.low < median.high).map(|median| median.coverage).collect()
 }
 
 /// The median throughput of one engine's runs.

@@ -5,19 +5,21 @@ use std::fmt::Write as _;
 use mmap_ahead_bench::size;
 
 use super::escape;
+use crate::axis::three_digits;
 use crate::figures::{different, engines, grouped, median};
 use crate::results::{Environment, Results, Run, place};
 
 /// Medians and ratios, scenario by scenario.
 pub(super) fn speeds(results: &Results) -> String {
     let mut html = String::from(
-        "<table>\n<thead><tr><th></th><th>GB/s</th><th>times as fast</th><th>95% interval</th></tr></thead>\n",
+        "<table>\n<thead><tr><th></th><th>GB/s</th><th>times as fast</th><th>its interval</th></tr></thead>\n",
     );
     for (scenario, runs) in grouped(&results.runs, Run::scenario) {
         let heading = escape(&scenario);
         let _ = writeln!(html, "<tbody>\n<tr><th colspan=\"4\">{heading}</th></tr>");
         for engine in engines(runs.iter().map(|run| run.engine.as_str())) {
-            let speed = median(&runs, engine).map_or(f64::NAN, |median| median.value);
+            let speed = median(&runs, engine).map_or(0.0, |median| median.value);
+            let speed = three_digits(speed);
             let ratio = results.ratios.iter();
             let ratio =
                 ratio.filter(|ratio| ratio.engine == engine && ratio.scenario() == scenario);
@@ -29,7 +31,7 @@ pub(super) fn speeds(results: &Results) -> String {
             let engine = escape(engine);
             let _ = writeln!(
                 html,
-                "<tr><td>{engine}</td><td>{speed:.2}</td><td>{times}</td><td>{interval}</td></tr>"
+                "<tr><td>{engine}</td><td>{speed}</td><td>{times}</td><td>{interval}</td></tr>"
             );
         }
         html.push_str("</tbody>\n");

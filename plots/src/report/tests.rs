@@ -30,7 +30,10 @@ fn the_page_holds_every_figure_and_needs_nothing_else() {
         assert!(!foreign.contains(outside), "the page asks for `{outside}`");
     }
     for text in [
-        "2.00 times as fast where it helped most (cold ext4, read-ahead 128 KiB)",
+        "2.00 times as fast where it helped most: with the file on the disk (cold ext4, read-ahead 128 KiB)",
+        "<dt>memmap2</dt>\n<dd>plain memory mapping",
+        "<dt>tmpfs</dt>",
+        "95 of 100 intervals",
         "page fault",
         "<td>1.93 to 2.06</td>",
         "Linux 6.18.44",
@@ -44,12 +47,32 @@ fn the_page_holds_every_figure_and_needs_nothing_else() {
 }
 
 #[test]
+fn few_runs_are_said_to_be_few() {
+    let mut results = all();
+    results.ratios.iter_mut().for_each(|ratio| (ratio.runs, ratio.ci_coverage) = (3, 0.75));
+    let page = html(&results, &[], &told()).unwrap();
+    assert!(page.contains("75 of 100 intervals") && !page.contains("95 of 100"));
+    assert!(words::lead(&results).contains("3 runs are few"), "{}", words::lead(&results));
+    results.ratios.iter_mut().for_each(|ratio| ratio.ci_coverage = 0.0);
+    assert!(words::lead(&results).contains("nothing for sure"), "{}", words::lead(&results));
+}
+
+#[test]
+fn a_changed_tree_is_said_to_be_one() {
+    let mut results = all();
+    assert!(!words::again(&results).contains("cannot be had"));
+    let environment = results.runs[0].environment.as_mut().unwrap();
+    environment.commit = Some("abc-dirty".into());
+    assert!(words::again(&results).contains("after commit abc: exactly"));
+}
+
+#[test]
 fn every_tag_of_the_page_is_closed() {
     let results = all();
     let page = html(&results, &crate::draw(&results).unwrap(), &told()).unwrap();
     for tag in [
         "main", "figure", "div", "svg", "text", "table", "tbody", "tr", "td", "p", "ul", "li",
-        "pre",
+        "pre", "dl", "dt", "dd",
     ] {
         let opened =
             page.matches(&format!("<{tag}>")).count() + page.matches(&format!("<{tag} ")).count();
@@ -59,10 +82,11 @@ fn every_tag_of_the_page_is_closed() {
 
 #[test]
 fn words_claim_no_more_than_the_interval() {
-    assert!(verdict(1.5, [1.4, 1.6]).contains("1.50 times as fast"));
-    assert!(verdict(0.8, [0.7, 0.9]).contains("costs time here, 25%"));
-    assert!(verdict(1.0, [0.98, 1.02]).contains("no difference"));
-    assert!(verdict(1.2, [0.9, 1.6]).contains("vary too much"));
+    assert!(verdict(1.5, [1.4, 1.6], 0.95).contains("1.50 times as fast"));
+    assert!(verdict(0.8, [0.7, 0.9], 0.95).contains("costs time here, 25%"));
+    assert!(verdict(1.0, [0.98, 1.02], 0.95).contains("no difference"));
+    assert!(verdict(1.2, [0.9, 1.6], 0.95).contains("vary too much"));
+    assert!(verdict(1.5, [1.5, 1.5], 0.0).contains("too few runs"));
     let mut results = all();
     results.ratios.iter_mut().for_each(|ratio| ratio.speedup_ci95 = [0.9, 2.1]);
     assert!(words::lead(&results).contains("no difference that the runs are sure of"));

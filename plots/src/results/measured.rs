@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 pub use mmap_ahead_bench::watch::{FaultMap, Memory, TouchLatency};
 
 use super::scenario::scenario;
-use super::{Checked, Environment, positive};
+use super::{Checked, Environment, positive, share};
 
 /// One run of one engine: `{"kind":"run",..}`; the whole line is
 /// [`RunResult`](mmap_ahead_bench::result::RunResult).
@@ -45,6 +45,7 @@ impl Run {
 
 impl Checked for Run {
     fn check(&self) -> Result<(), String> {
+        positive("bytes", self.bytes as f64)?;
         positive("seconds", self.seconds)?;
         positive("gb_per_s", self.gb_per_s)
     }
@@ -64,6 +65,9 @@ pub struct Ratio {
     pub speedup_ci95: [f64; 2],
     /// How many rounds.
     pub runs: u32,
+    /// How sure the interval really is: less than 0.95 below 6 rounds.
+    #[serde(default = "sure")]
+    pub ci_coverage: f64,
     /// The pattern's name.
     #[serde(default)]
     pub pattern: String,
@@ -73,6 +77,11 @@ pub struct Ratio {
     /// The machine.
     #[serde(default)]
     pub environment: Option<Environment>,
+}
+
+/// What an interval covers where the line does not say it.
+fn sure() -> f64 {
+    0.95
 }
 
 impl Ratio {
@@ -87,6 +96,7 @@ impl Checked for Ratio {
     fn check(&self) -> Result<(), String> {
         let [low, high] = self.speedup_ci95;
         positive("speedup_median", self.speedup_median)?;
+        share("ci_coverage", self.ci_coverage)?;
         positive("the interval's lower end", low)?;
         positive("the interval's upper end", high)?;
         if low <= self.speedup_median && self.speedup_median <= high {

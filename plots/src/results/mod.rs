@@ -18,6 +18,8 @@
 //! drawn and are left out: `sweep` and `cell`, whose summaries are drawn, and kinds that begin with
 //! one of its own and `_`, such as `choi_gain`.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -72,23 +74,43 @@ struct Tag {
     kind: String,
 }
 
+/// As long as a result file may be: a thousand times what the demo writes.
+const BYTES_MOST: u64 = 256 << 20; // guess
+
+/// What is more than that is damage: it is 30 million years in seconds.
+const AMOUNT_MOST: f64 = 1e15;
+
 impl Results {
     /// Reads a result file.
     ///
     /// # Errors
     /// [`Error::Read`] when it cannot be read; as [`Results::parse`].
     pub fn read(path: &Path) -> Result<Results, Error> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|e| Error::Read { path: path.to_owned(), what: e.to_string() })?;
-        let name = path.file_name().unwrap_or(path.as_os_str());
-        Results::parse(&name.to_string_lossy(), &text)
+        let failed = |what: String| Error::Read { path: path.to_owned(), what };
+        let file = File::open(path).map_err(|error| failed(error.to_string()))?;
+        let mut bytes = Vec::new();
+        // A device may have no end.
+        file.take(BYTES_MOST + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|error| failed(error.to_string()))?;
+        if bytes.len() as u64 > BYTES_MOST {
+            return Err(failed(format!("it is longer than {BYTES_MOST} bytes")));
+        }
+        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+        let text = str::from_utf8(&bytes).map_err(|error| {
+            let good = &bytes[..error.valid_up_to()];
+            let line = 1 + good.iter().filter(|byte| **byte == b'\n').count();
+            let what = "it is no text (UTF-8)".to_owned();
+            Error::Line { file: name.clone().into_owned(), line, what }
+        })?;
+        Results::parse(&name, text)
     }
 
     /// Takes apart the text of a result file; `source` is its name. Empty lines are left out.
     ///
     /// # Errors
     /// [`Error::Line`], which names the first line that is damaged or of an unknown kind;
-    /// [`Error::Empty`].
+    /// [`Error::Hollow`].
     pub fn parse(source: &str, text: &str) -> Result<Results, Error> {
         let mut results = Results::default();
         let mut lines = 0;
@@ -105,7 +127,7 @@ impl Results {
             })?;
         }
         if lines == 0 {
-            return Err(Error::Empty);
+            return Err(Error::Hollow { file: source.to_owned() });
         }
         Ok(results)
     }
@@ -172,11 +194,14 @@ fn words(error: &serde_json::Error) -> String {
     }
 }
 
-/// A number that a measurement can give: finite, and 0 or more.
+/// A number that a measurement can give: 0 or more, and not beyond all measure.
 fn amount(name: &str, value: f64) -> Result<(), String> {
-    if value.is_finite() && value >= 0.0 {
+    if (0.0..=AMOUNT_MOST).contains(&value) {
         return Ok(());
     }
+    // In powers of ten where that is shorter.
+    let plain = format!("{value}");
+    let value = if plain.len() > 20 { format!("{value:e}") } else { plain };
     Err(format!("{name} is {value}, which nothing can measure"))
 }
 

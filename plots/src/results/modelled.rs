@@ -81,6 +81,10 @@ impl Checked for Sim {
             .into_iter()
             .try_for_each(|(name, value)| value.map_or(Ok(()), |v| share(name, v)))?;
         let sum: u128 = self.breakdown.values().map(|part| u128::from(*part)).sum();
+        amount("the breakdown", sum as f64 / 1e9)?;
+        if u64::try_from(sum).is_err() {
+            return Err(format!("the breakdown adds up to {sum} ns, longer than any run"));
+        }
         match self.reader_ns {
             Some(all) if !self.breakdown.is_empty() && u128::from(all) != sum => {
                 Err(format!("the breakdown adds up to {sum} ns, not to {all} ns"))
@@ -142,8 +146,13 @@ impl Sweep {
 impl Checked for Sweep {
     fn check(&self) -> Result<(), String> {
         positive("the mean of seconds", self.seconds.mean)?;
-        for end in self.seconds.ci95.unwrap_or_default() {
-            amount("an end of the interval", end.max(0.0))?;
+        if let Some([low, high]) = self.seconds.ci95 {
+            amount("the interval's lower end", low.max(0.0))?;
+            amount("the interval's upper end", high.max(0.0))?;
+            let mean = self.seconds.mean;
+            if mean < low || mean > high {
+                return Err(format!("the mean {mean} is outside of its interval {low} to {high}"));
+            }
         }
         let knobs = [("window_pages", self.window_pages), ("distance_pages", self.distance_pages)];
         let mut turned = knobs.into_iter().filter_map(|(name, value)| Some((name, value?)));

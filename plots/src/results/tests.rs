@@ -59,7 +59,40 @@ fn values_that_nothing_can_measure_are_named() {
 
 #[test]
 fn an_empty_file_has_nothing_to_draw() {
-    assert!(matches!(Results::parse("r", "\n \n"), Err(Error::Empty)));
+    assert_eq!(refused("\n \n"), "r.jsonl: holds no results");
+}
+
+#[test]
+fn what_is_no_text_and_what_has_no_end_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("r.jsonl");
+    std::fs::write(&path, [GOOD.as_bytes(), b"\n\xff\xfe\n"].concat()).unwrap();
+    let refused = |path: &Path| Results::read(path).unwrap_err().to_string();
+    assert_eq!(refused(&path), "r.jsonl: line 2: it is no text (UTF-8)");
+    assert!(refused(dir.path()).ends_with("Is a directory (os error 21)"));
+    assert!(refused(Path::new("/dev/zero")).contains("/dev/zero: it is longer than"));
+}
+
+#[test]
+fn numbers_beyond_all_measure_are_named_and_none_overflows() {
+    let most = u64::MAX;
+    let sim = format!(
+        r#"{{"kind":"sim","workload":"w","strategy":"s","virtual_seconds":1.0,"breakdown":{{"a_ns":{most},"b_ns":{most}}}}}"#
+    );
+    assert!(refused(&sim).contains("longer than any run"), "{}", refused(&sim));
+    assert!(refused(&GOOD.replace("4096", "0")).contains("bytes is 0"));
+    assert!(refused(&GOOD.replace("2.0", "1e300")).contains("which nothing can measure"));
+    let mean = r#"{"kind":"summary","machine":"m","workload":"w","strategy":"s","window_pages":1,"distance_pages":1,"runs":1,"seconds":{"mean":3.0,"ci95":[1.0,2.0]}}"#;
+    assert!(refused(mean).contains("the mean 3 is outside"), "{}", refused(mean));
+    let latency = format!(
+        r#"{{"kind":"touch_latency","engine":"e","pattern":"seq","cache":"cold","touch":1,"counts":[[0,{most}],[{most},{most}]]}}"#
+    );
+    let many = 1_000_000_000_000_000_u64;
+    let sweep = format!(
+        r#"{{"kind":"summary","machine":"m","workload":"w","strategy":"s","window_pages":{many},"distance_pages":{many},"runs":1,"seconds":{{"mean":1.0,"ci95":null}}}}"#
+    );
+    let results = Results::parse("r.jsonl", &format!("{latency}\n{sweep}\n{GOOD}")).unwrap();
+    assert!(crate::draw(&results).is_ok());
 }
 
 #[test]
