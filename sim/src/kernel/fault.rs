@@ -6,7 +6,7 @@ use super::cache::Flag;
 use super::mapping::Vma;
 use super::{
     Access, Entry, Fault, FaultEnd, FaultKind, FileId, FileKind, Io, Kernel, Profile, Protection,
-    Sharing, Signal, Userfault,
+    Sharing, Signal, Userfault, Work,
 };
 
 /// MMAP_LOTSAMISS: so many faults on absent pages, and read-around is given up (KERNEL.md 2.3).
@@ -63,6 +63,22 @@ impl Kernel {
     /// What the fault waited for has arrived: goes on with it.
     pub fn resume(&mut self, waiting: Waiting) -> Fault {
         self.go_on(waiting)
+    }
+
+    /// A fault on `page` in another mapping of the same open file, one with MADV_HUGEPAGE and MADV_RANDOM: reads
+    /// the 512 pages around it, and maps nothing here. The read that it waits for, unless the page is there.
+    pub fn fault_elsewhere(&mut self, page: PageIndex) -> (Option<Io>, Work) {
+        self.work.attempts += 1;
+        if self.cache.folio(page.0).is_none() {
+            self.work.absent += 1;
+            self.work.attempts += 1;
+            self.read_huge(page.0, 512);
+            if self.cache.folio(page.0).is_none() {
+                self.read_alone(page.0);
+            }
+        }
+        let io = self.cache.folio(page.0).and_then(|folio| self.flight(folio));
+        (io, self.take_work())
     }
 
     fn go_on(&mut self, waiting: Waiting) -> Fault {
@@ -183,7 +199,7 @@ impl Kernel {
     fn read_for_fault(&mut self, page: u64, vma: &Vma) {
         let ra_pages = self.ra(FileId::MAPPED).ra_pages;
         if vma.is_huge {
-            return self.read_huge(page, vma);
+            return self.read_huge(page, if vma.is_random { 512 } else { 1024 });
         }
         if vma.is_random || ra_pages == 0 {
             return;
@@ -204,10 +220,9 @@ impl Kernel {
     }
 
     /// MADV_HUGEPAGE: two folios of 2 MiB, or one. The state's `start` is left as it was.
-    fn read_huge(&mut self, page: u64, vma: &Vma) {
+    fn read_huge(&mut self, page: u64, size: u64) {
         let ra = self.ra_mut(FileId::MAPPED);
-        ra.size = if vma.is_random { 512 } else { 1024 };
-        (ra.async_size, ra.order) = (512, 9);
+        (ra.size, ra.async_size, ra.order) = (size, 512, 9);
         self.work.windows_sync += 1;
         self.submit(FileId::MAPPED, page / 512 * 512, Some(page));
     }

@@ -1,5 +1,5 @@
 //! What the engine's fetcher makes of a plan: what is in memory is not read again, what the kernel
-//! reads as fast by itself is left to it, runs are read by driving its read-ahead (`driver`), and steps go
+//! reads as fast by itself is left to it, long ranges are read in blocks (`block_reader`), and steps go
 //! in batches. The engine's `fetch/madvise.rs` and
 //! `runtime/task/steps.rs`, whose constants these are; they cannot be linked, since they make calls.
 
@@ -19,7 +19,7 @@ const SAMPLE_PAGES: PageCount = PageCount(256);
 /// From this read-ahead on, 1 MiB, the kernel keeps a disk busy by itself.
 const READ_AHEAD_ENOUGH: PageCount = PageCount(256);
 /// Steps read by one call, and how many pages of them: 2 MiB.
-const STEPS_AT_ONCE: usize = 16;
+const STEPS_AT_ONCE: usize = 32;
 const STEPS_PAGES_MAX: PageCount = PageCount(512);
 /// Steps of so many pages, 512 KiB, are left to such a kernel as runs are.
 const STEP_LEFT_PAGES: PageCount = PageCount(128);
@@ -58,8 +58,7 @@ impl World<'_> {
 }
 
 impl Helper {
-    /// Has the kernel's read-ahead driven, or where that cannot be, MADV_WILLNEED, as many calls as it
-    /// takes: returns at once, the device goes on.
+    /// Has `planned` read, in blocks where it is long enough: returns at once, the device goes on.
     pub(super) fn read(&mut self, planned: PageRange, world: &mut World<'_>) {
         let (what, begun) = (Fetch::Read, self.clock.now());
         let range = world.clip(planned, Want::Cached);
@@ -69,13 +68,8 @@ impl Helper {
         }
         if found == Found::Absent && !range.is_empty() {
             world.fetch(range, Want::Cached);
-            // The call wakes somebody who does it, or does it itself.
             self.pay_call(world);
-            if world.hand_over(range, self.clock.now()) {
-                world.look_out_for(range, begun);
-            } else {
-                self.start(range, begun, world);
-            }
+            self.start(range, begun, world);
             world.show(begun, vec![range], None);
         }
         let outcome = if range == planned { Outcome::Done } else { Outcome::Refused };
@@ -140,9 +134,13 @@ impl Helper {
         world.found(range)
     }
 
+    /// Blocks for the threads that read such, MADV_WILLNEED for the rest, as many calls as it takes.
     fn start(&mut self, range: PageRange, begun: Nanos, world: &mut World<'_>) {
         let mut new_pages = 0;
-        let mut left = range;
+        let mut left = world.hand_over(range, self.clock.now());
+        if left != range {
+            world.look_out_for(range, begun);
+        }
         while !left.is_empty() {
             let (covered, work) = world.kernel.will_need(FileId::MAPPED, left);
             new_pages += work.pages_new;

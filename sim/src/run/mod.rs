@@ -1,8 +1,8 @@
 //! The one run loop: whatever happens next, happens; then what comes after it.
 
+mod block_reader;
 mod breakdown;
 mod cores;
-mod driver;
 mod events;
 mod fetcher;
 mod follow;
@@ -23,6 +23,7 @@ mod world;
 
 use mmap_ahead::page::{Nanos, PageCount, PageIndex, PageRange};
 
+use block_reader::{BlockReader, THREADS};
 use breakdown::Clock;
 pub use breakdown::{Breakdown, Kind};
 pub use report::{Counts, Report};
@@ -31,7 +32,6 @@ pub use setup::{CacheState, Setup};
 use crate::Error;
 use crate::strategy::{Method, Strategy};
 use crate::workload::Workload;
-use driver::Driver;
 use events::{Event, ThreadId};
 use helper::Helper;
 use lanes::Lanes;
@@ -84,7 +84,7 @@ pub fn run_watched<'a>(
         .helpers
         .iter()
         .map(|helper| &helper.clock)
-        .chain(run.driver.as_ref().map(|driver| &driver.clock))
+        .chain(run.block_readers.iter().map(|reader| &reader.clock))
         .chain(run.service.as_ref().map(|service| &service.clock));
     let cpu = clocks.map(Clock::worked).map(|worked| worked.0).sum();
     let Run { readers, world, .. } = run;
@@ -107,7 +107,7 @@ struct Run<'a> {
     readers: Vec<Reader>,
     helpers: Vec<Helper>,
     /// Where the engine is modelled.
-    driver: Option<Driver>,
+    block_readers: Vec<BlockReader>,
     /// Where a thread fills memory.
     service: Option<Service>,
     mappings: Mappings,
@@ -151,12 +151,14 @@ impl<'a> Run<'a> {
         world.idle = helpers.iter().rev().map(|helper| helper.id).collect();
         let mappings = Mappings::new(strategy, count + helpers.len());
         let id = count + helpers.len();
-        let driver = world.is_engine().then(|| Driver::new(id, &mut world));
+        let block_readers = if world.is_engine() { THREADS } else { 0 };
+        let ids = id..id + block_readers;
+        let block_readers = ids.map(|id| BlockReader::new(id, &mut world)).collect();
         let service = paged.map(|ahead| {
             let geometry = setup.geometry(workload.file());
             Service::new(id, &ahead.policy, geometry, setup.kernel.memory_max, &mut world)
         });
-        Ok(Run { lanes, readers, helpers, driver, service, mappings, world })
+        Ok(Run { lanes, readers, helpers, block_readers, service, mappings, world })
     }
 
     fn until_all_have_read(&mut self) -> Result<(), Error> {
@@ -199,10 +201,12 @@ impl<'a> Run<'a> {
             }
             Some(other) => match self.helpers.get_mut(other) {
                 Some(helper) => (&mut helper.clock, &mut helper.since, helper.stalled_by),
-                None => match (&mut self.service, &mut self.driver) {
-                    (Some(service), _) => (&mut service.clock, &mut service.since, Kind::IoStall),
-                    (_, Some(driver)) => (&mut driver.clock, &mut driver.since, Kind::IoStall),
-                    _ => unreachable!("one of them is the last thread"),
+                None => match &mut self.service {
+                    Some(service) => (&mut service.clock, &mut service.since, Kind::IoStall),
+                    None => {
+                        let reader = &mut self.block_readers[other - self.helpers.len()];
+                        (&mut reader.clock, &mut reader.since, Kind::IoStall)
+                    }
                 },
             },
         };
@@ -213,7 +217,7 @@ impl<'a> Run<'a> {
 
     /// Lets `thread`, which has a core, go on; whether it is a reader that ended.
     fn goes_on(&mut self, thread: ThreadId) -> Result<bool, Error> {
-        let Run { lanes, readers, helpers, driver, service, mappings, world } = self;
+        let Run { lanes, readers, helpers, block_readers, service, mappings, world } = self;
         let (pause, now, since) = match thread.checked_sub(readers.len()) {
             None => {
                 let reader = &mut readers[thread];
@@ -221,22 +225,21 @@ impl<'a> Run<'a> {
                 let pause = reader.advance(world, mappings, &mut next)?;
                 (pause, reader.clock.now(), reader.since)
             }
-            Some(other) => match helpers.get_mut(other) {
-                Some(helper) => {
-                    let pause = helper.advance(world);
-                    (pause, helper.clock.now(), helper.since)
+            Some(other) if other < helpers.len() => {
+                let helper = &mut helpers[other];
+                let pause = helper.advance(world);
+                (pause, helper.clock.now(), helper.since)
+            }
+            Some(other) => match service {
+                Some(service) => {
+                    let pause = service.advance(world);
+                    (pause, service.clock.now(), service.since)
                 }
-                None => match (service, driver) {
-                    (Some(service), _) => {
-                        let pause = service.advance(world);
-                        (pause, service.clock.now(), service.since)
-                    }
-                    (_, Some(driver)) => {
-                        let pause = driver.advance(world);
-                        (pause, driver.clock.now(), driver.since)
-                    }
-                    _ => unreachable!("one of them is the last thread"),
-                },
+                None => {
+                    let reader = &mut block_readers[other - helpers.len()];
+                    let pause = reader.advance(world);
+                    (pause, reader.clock.now(), reader.since)
+                }
             },
         };
         match pause {

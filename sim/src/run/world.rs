@@ -4,9 +4,9 @@ use mmap_ahead::page::{Nanos, PageCount, PageIndex, PageRange, PageSize};
 use mmap_ahead::policy::{Event as Told, Source};
 
 use super::Watch;
+use super::block_reader::Blocks;
 use super::breakdown::{Clock, Kind};
 use super::cores::Cores;
-use super::driver::Driven;
 use super::events::{Event, Events, ThreadId};
 use super::follow::{Done, Follow};
 use super::guard::Guard;
@@ -52,8 +52,8 @@ pub(crate) struct World<'a> {
     pub(crate) is_limited: bool,
     /// Whether 2 MiB entries can occur.
     pub(crate) may_be_huge: bool,
-    /// What is to be read by driving the kernel's read-ahead.
-    pub(crate) driven: Driven,
+    /// What is to be read in blocks of 2 MiB.
+    pub(crate) blocks: Blocks,
     /// Whether the device was started for the last thing that was to be read: what is absent may be on its
     /// way.
     pub(crate) is_cold: bool,
@@ -128,7 +128,7 @@ impl<'a> World<'a> {
             file_len: workload.file().0,
             is_limited: setup.kernel.memory_max.is_some(),
             may_be_huge,
-            driven: Driven::default(),
+            blocks: Blocks::default(),
             is_cold: false,
             waits_since: None,
             unopened: Vec::new(),
