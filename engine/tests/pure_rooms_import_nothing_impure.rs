@@ -123,7 +123,8 @@ fn unsafe_code_stays_where_it_must_be() {
 /// What is used in these files only, and where.
 const ONLY_IN: [(&str, &[&str]); 5] = [
     // Memory of our own; of a file it reads up to 4 MiB a touch. (The laboratory may give it.)
-    ("MADV_HUGEPAGE", &["sys/advise.rs", "sys/arena.rs", "sys/uffd.rs"]),
+    // (`sys/probe.rs` asks whether there are any.)
+    ("MADV_HUGEPAGE", &["sys/advise.rs", "sys/arena.rs", "sys/probe.rs", "sys/uffd.rs"]),
     // A mapping of our own beside the program's, in which nobody but us touches anything.
     ("HugePage", &["sys/advise.rs", "sys/second_map.rs"]),
     // What is read by io_uring: nothing else, since advice always goes to kernel workers there.

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use mmap_ahead::{MmapMut, MmapOptions};
 
@@ -28,7 +29,13 @@ impl Mounted {
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        run("umount", &[path(&self.at)]).unwrap();
+        // A block that is being read for a mapping that is gone, or a process that is just being started, may
+        // hold it for a moment longer.
+        let end = Instant::now() + Duration::from_secs(2);
+        while let Err(why) = run("umount", &[path(&self.at)]) {
+            assert!(Instant::now() < end, "{why}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 }
 

@@ -45,6 +45,9 @@ fn engine(name: &str) -> Option<&'static str> {
         "mmap+guard" => "this project, which here puts up walls of its own to see each step",
         "mmap+replay" => "this project, which here brings back what an earlier run looked at",
         "paged" => "this project, with a limit to the memory that it takes",
+        "paged+faulting" => {
+            "this project, with a limit to the memory, where who waits for a piece fetches it"
+        }
         "reader" => "this project, for programs that read from front to back",
         "bufreader" => "copying into a buffer, as Rust programs do it by default",
         "direct" => "no system between: many pieces at once, straight from the disk",
