@@ -22,9 +22,8 @@
 //! The engine's marker observer keeps still by the engine's own rule where folios are large, but does not
 //! rest altogether, finds every fault outside of windows (no sweep
 //! that comes late), and does not tell that a reader went on behind a step. `Paged` has no proofs, errors
-//! or pinned frames. UFFDIO_CONTINUE is in the modelled kernel alone: no strategy uses it. The fetcher asks for runs by MADV_WILLNEED; it
-//! does not drive the kernel's own read-ahead as the engine may. All files
-//! of a workload are parts of one modelled file. Unmapping at the end of a run is not timed.
+//! or pinned frames. UFFDIO_CONTINUE is in the modelled kernel alone: no strategy uses it. Memory in which
+//! no 2 MiB are free is not modelled. All files of a workload are parts of one modelled file. Unmapping at the end of a run is not timed.
 #![forbid(unsafe_code)]
 
 pub mod calibrate;
