@@ -10,7 +10,8 @@ use mmap_ahead::lab::{LiveAdvice, LiveMap, UsageOf, usage};
 use mmap_ahead::page::{PageCount, PageIndex, PageRange};
 use mmap_ahead_sim::kernel::{Access, Advice, Entry, FaultEnd, FaultKind, Kernel, KernelOptions};
 
-const SEQUENCES: u64 = 100;
+/// Fewer in the gate, which has a debug build; all in `.ci/full`.
+const SEQUENCES: u64 = if cfg!(debug_assertions) { 50 } else { 100 };
 const STEPS: usize = 60;
 
 /// The same advice to the kernel and to the model.
