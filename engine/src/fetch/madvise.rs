@@ -75,10 +75,9 @@ impl Fetch for Madvise {
         let mut in_blocks = 0;
         let mut left = Vec::new();
         for &span in spans {
-            let rest = match self.twin().filter(|_| Twin::is_for(span)) {
-                Some(twin) => twin.read(span),
-                None => Some(span),
-            };
+            // Who reads nothing long needs no second mapping.
+            let twin = if Twin::is_for(span) { self.twin() } else { None };
+            let rest = twin.map_or(Some(span), |twin| twin.read(span));
             in_blocks += span.len - rest.map_or(0, |rest| rest.len);
             left.extend(rest);
         }
@@ -115,4 +114,27 @@ pub(crate) fn samples_are_cached(span: Span, count: usize) -> bool {
         let at = Span { addr: (piece.addr + piece.len - 1) / page * page, len: 1 };
         sys::first_page_is_cached(at).unwrap_or(false)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::os::fd::AsRawFd;
+
+    use super::*;
+
+    #[test]
+    fn who_reads_nothing_long_has_no_second_mapping() {
+        let file: File = tempfile::tempfile_in("/var/tmp").unwrap();
+        file.set_len(4 << 20).unwrap();
+        // SAFETY: nobody else has the file.
+        let map = unsafe { memmap2::Mmap::map(&file) }.unwrap();
+        let whole = Span { addr: map.as_ptr() as usize, len: map.len() };
+        let facts = sys::file_facts(file.as_raw_fd()).ok();
+        let mut madvise = Madvise::new(facts, 0, whole, 0);
+        assert_eq!(madvise.start(&[whole.slice(0, 64 << 10)]).unwrap(), 0);
+        assert!(madvise.twin.is_none());
+        madvise.start(&[whole]).unwrap();
+        assert!(madvise.twin.is_some());
+    }
 }

@@ -25,6 +25,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use self::block::Blocks;
 use self::thread::{Job, Readers};
+use crate::page::PageSize;
 use crate::sys::{self, SecondMap, Span};
 
 /// Shorter ranges are read page by page: of a block they would want less than half.
@@ -62,8 +63,12 @@ impl Twin {
     ///
     /// # Errors
     /// EINVAL for a private mapping, and where the kernel has no huge pages; ENOMEM where the program may
-    /// have no more address space; `Unsupported` where nobody can read.
+    /// have no more address space; `Unsupported` where nobody can read, and where pages are larger than
+    /// 4 KiB: what a fault reads grows with their square, 32 MiB with pages of 16 KiB.
     pub(super) fn new(whole: Span, offset: u64, is_cache_visible: bool) -> io::Result<Twin> {
+        if sys::page_size() != PageSize::FOUR_KIB {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
         let readers = Readers::get().ok_or(io::ErrorKind::Unsupported)?;
         let map = SecondMap::in_blocks(whole)?;
         let (end, ended) = bounded(0);
