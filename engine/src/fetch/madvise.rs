@@ -72,15 +72,16 @@ impl Fetch for Madvise {
     }
 
     fn start(&mut self, spans: &[Span]) -> io::Result<usize> {
-        let mut in_blocks = 0;
         let mut left = Vec::new();
         for &span in spans {
             // Who reads nothing long needs no second mapping.
-            let twin = if Twin::is_for(span) { self.twin() } else { None };
-            let rest = twin.map_or(Some(span), |twin| twin.read(span));
-            in_blocks += span.len - rest.map_or(0, |rest| rest.len);
-            left.extend(rest);
+            match if Twin::is_for(span) { self.twin() } else { None } {
+                Some(twin) => twin.read(span, &mut left),
+                None => left.push(span),
+            }
         }
+        let len_of = |spans: &[Span]| spans.iter().map(|span| span.len).sum::<usize>();
+        let in_blocks = len_of(spans) - len_of(&left);
         let cut = self.device().willneed_cut;
         sys::will_need(left.iter().flat_map(|span| span.pieces(cut))).map(|()| in_blocks)
     }

@@ -17,8 +17,6 @@ use crate::kernel::{FileId, FileKind};
 pub(crate) const THREADS: usize = 2;
 /// What a fault reads: 2 MiB.
 const BLOCK: PageCount = PageCount(512);
-/// Shorter ranges are read page by page: 1 MiB.
-const PAGES_MIN: PageCount = PageCount(256);
 /// Blocks that may wait; more are refused.
 const JOBS_MAX: usize = 64;
 
@@ -42,20 +40,23 @@ pub(crate) struct BlockReader {
 }
 
 impl World<'_> {
-    /// Gives the blocks that `range` touches to the threads, where it is long enough. What nobody takes is
-    /// returned.
-    pub(super) fn hand_over(&mut self, range: PageRange, at: Nanos) -> PageRange {
+    /// Gives the whole blocks in `range` to the threads. What is in none, or nobody takes, is returned.
+    pub(super) fn hand_over(&mut self, range: PageRange, at: Nanos) -> [PageRange; 2] {
         let is_disk = self.kernel.options().file_kind == FileKind::Disk;
-        if !is_disk || !self.is_engine() || range.count() < PAGES_MIN {
-            return range;
+        if !is_disk || !self.is_engine() || range.count() < BLOCK {
+            return [range, PageRange::default()];
         }
         let all = self.ledger.all();
-        let mut start = PageIndex(range.start.0 / BLOCK.0 * BLOCK.0);
+        let first = PageIndex(range.start.0.next_multiple_of(BLOCK.0)).min(range.end);
+        let mut start = first;
         while start < range.end {
             let block = PageRange::at(start, BLOCK).intersect(all);
+            if block.end > range.end {
+                break;
+            }
             if !self.blocks.on_their_way.contains(&block) {
                 if self.blocks.jobs.len() == JOBS_MAX {
-                    return PageRange::new(start.max(range.start), range.end);
+                    break;
                 }
                 self.blocks.jobs.push_back(block);
                 self.blocks.on_their_way.push(block);
@@ -65,7 +66,7 @@ impl World<'_> {
             }
             start = block.end;
         }
-        PageRange::default()
+        [PageRange::new(range.start, first), PageRange::new(start, range.end)]
     }
 }
 

@@ -136,11 +136,17 @@ impl Helper {
 
     /// Blocks for the threads that read such, MADV_WILLNEED for the rest, as many calls as it takes.
     fn start(&mut self, range: PageRange, begun: Nanos, world: &mut World<'_>) {
-        let mut new_pages = 0;
-        let mut left = world.hand_over(range, self.clock.now());
-        if left != range {
+        let left = world.hand_over(range, self.clock.now());
+        let in_blocks = range.count().0 - left.iter().map(|left| left.count().0).sum::<u64>();
+        let new_pages: u64 = left.into_iter().map(|left| self.will_need(left, world)).sum();
+        if in_blocks + new_pages > 0 {
             world.look_out_for(range, begun);
         }
+    }
+
+    /// How many pages were not cached before.
+    fn will_need(&mut self, mut left: PageRange, world: &mut World<'_>) -> u64 {
+        let mut new_pages = 0;
         while !left.is_empty() {
             let (covered, work) = world.kernel.will_need(FileId::MAPPED, left);
             new_pages += work.pages_new;
@@ -154,9 +160,7 @@ impl Helper {
                 self.pay_call(world);
             }
         }
-        if new_pages > 0 {
-            world.look_out_for(range, begun);
-        }
+        new_pages
     }
 }
 

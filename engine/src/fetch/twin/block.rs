@@ -19,13 +19,18 @@ impl Blocks {
         (self.offset % BLOCK_BYTES as u64) as usize
     }
 
-    /// The blocks that hold any of `range` of the mapping.
-    pub(super) fn touched_by(self, range: Range<usize>) -> Range<usize> {
-        let end = range.end.min(self.len);
-        if range.start >= end {
-            return 0..0;
-        }
-        (self.lead() + range.start) / BLOCK_BYTES..(self.lead() + end).div_ceil(BLOCK_BYTES)
+    /// The blocks all of whose part of the mapping lies in `range`.
+    pub(super) fn whole_in(self, range: &Range<usize>) -> Range<usize> {
+        let first = match range.start {
+            0 => 0,
+            start => (self.lead() + start).div_ceil(BLOCK_BYTES),
+        };
+        let end = if range.end < self.len {
+            (self.lead() + range.end) / BLOCK_BYTES
+        } else {
+            (self.lead() + self.len).div_ceil(BLOCK_BYTES)
+        };
+        first..end.max(first)
     }
 
     /// The part of the mapping that is `block`.
@@ -44,13 +49,14 @@ mod tests {
     fn blocks_are_those_of_the_file_and_end_with_the_mapping() {
         let page = 4096;
         let blocks = Blocks { offset: 3 * BLOCK_BYTES as u64 + page as u64, len: BLOCK_BYTES * 2 };
-        assert_eq!(blocks.touched_by(0..blocks.len), 0..3);
+        assert_eq!(blocks.whole_in(&(0..blocks.len)), 0..3);
         assert_eq!(blocks.range(0), 0..BLOCK_BYTES - page);
         assert_eq!(blocks.range(1), BLOCK_BYTES - page..2 * BLOCK_BYTES - page);
         assert_eq!(blocks.range(2), 2 * BLOCK_BYTES - page..2 * BLOCK_BYTES);
-        assert_eq!(blocks.touched_by(BLOCK_BYTES - page..BLOCK_BYTES), 1..2);
-        assert_eq!(blocks.touched_by(BLOCK_BYTES - page - 1..BLOCK_BYTES), 0..2);
-        assert!(blocks.touched_by(blocks.len..blocks.len + 1).is_empty());
-        assert!(blocks.touched_by(7..7).is_empty());
+        assert_eq!(blocks.whole_in(&(0..BLOCK_BYTES - page)), 0..1);
+        assert_eq!(blocks.whole_in(&(page..2 * BLOCK_BYTES - page)), 1..2);
+        assert_eq!(blocks.whole_in(&(2 * BLOCK_BYTES - page..blocks.len)), 2..3);
+        assert!(blocks.whole_in(&(page..2 * BLOCK_BYTES - 2 * page)).is_empty());
+        assert!(blocks.whole_in(&(7..7)).is_empty());
     }
 }

@@ -23,13 +23,11 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use self::block::Blocks;
+use self::block::{BLOCK_BYTES, Blocks};
 use self::thread::{Job, Readers};
 use crate::page::PageSize;
 use crate::sys::{self, SecondMap, Span};
 
-/// Shorter ranges are read page by page: of a block they would want less than half.
-const SPAN_MIN: usize = 1 << 20;
 /// How long the end of a mapping waits for a block that is being read.
 const END_WAIT: Duration = Duration::from_millis(10);
 
@@ -83,21 +81,27 @@ impl Twin {
         Ok(Twin { readers, inner: Some(Arc::new(inner)), ended, whole, blocks })
     }
 
-    /// Whether `span` is worth reading in blocks.
+    /// Whether there may be a whole block in `span`.
     pub(super) fn is_for(span: Span) -> bool {
-        span.len >= SPAN_MIN
+        span.len >= BLOCK_BYTES
     }
 
-    /// Has the blocks that `span` touches read, soon. What could not be given to anybody is returned.
-    pub(super) fn read(&self, span: Span) -> Option<Span> {
+    /// Has the whole blocks in `span` read, soon. What is in none, and what could not be given to anybody, is
+    /// added to `left`: nothing is read that was not asked for, or the next to ask would take a cold file for
+    /// a warm one.
+    pub(super) fn read(&self, span: Span, left: &mut Vec<Span>) {
         let start = span.addr - self.whole.addr;
-        for block in self.blocks.touched_by(start..start + span.len) {
-            if !self.read_block(block) {
-                let done = self.blocks.range(block).start.saturating_sub(start);
-                return Some(span.slice(done, span.len));
-            }
-        }
-        None
+        let range = start..start + span.len;
+        let blocks = self.blocks.whole_in(&range);
+        let taken = blocks.clone().take_while(|&block| self.read_block(block)).count();
+        let (first, end) = (blocks.start, blocks.start + taken);
+        let done = match taken {
+            0 => range.start..range.start,
+            _ => self.blocks.range(first).start..self.blocks.range(end - 1).end,
+        };
+        let rest = [range.start..done.start, done.end..range.end];
+        let rest = rest.into_iter().filter(|rest| !rest.is_empty());
+        left.extend(rest.map(|rest| self.whole.slice(rest.start, rest.end)));
     }
 
     /// Has `block` read, unless it is on its way. Returns whether anybody does.
